@@ -34,9 +34,9 @@ export function getopt(argv: readonly string[], specs: readonly OptionSpec[]): P
   const positionals: string[] = [];
   let at = 0;
 
-  const valueAfter = (shown: string): string => {
+  const valueAfter = (complaint: string): string => {
     const value = argv[at++];
-    if (value === undefined) throw usage(`option '${shown}' requires an argument`);
+    if (value === undefined) throw usage(complaint);
     return value;
   };
 
@@ -49,13 +49,15 @@ export function getopt(argv: readonly string[], specs: readonly OptionSpec[]): P
     if (word.startsWith('--')) {
       const equals = word.indexOf('=');
       const typed = equals < 0 ? word.slice(2) : word.slice(2, equals);
-      const spec = findLong(typed, specs);
+      const [spec, whole] = findLong(typed, specs);
       const attached = equals < 0 ? undefined : word.slice(equals + 1);
       if (!spec.takesValue && attached !== undefined)
-        throw usage(`option '--${typed}' doesn't allow an argument`);
+        throw usage(`option '--${whole}' doesn't allow an argument`);
       options.push({
         name: spec.name,
-        value: spec.takesValue ? (attached ?? valueAfter(`--${typed}`)) : undefined,
+        value: spec.takesValue
+          ? (attached ?? valueAfter(`option '--${whole}' requires an argument`))
+          : undefined,
       });
     } else if (word.startsWith('-') && word !== '-') {
       for (let i = 1; i < word.length; i++) {
@@ -67,7 +69,10 @@ export function getopt(argv: readonly string[], specs: readonly OptionSpec[]): P
           continue;
         }
         const rest = word.slice(i + 1);
-        options.push({ name: spec.name, value: rest !== '' ? rest : valueAfter(`-${letter}`) });
+        options.push({
+          name: spec.name,
+          value: rest !== '' ? rest : valueAfter(`option requires an argument -- '${letter}'`),
+        });
         break;
       }
     } else {
@@ -77,15 +82,19 @@ export function getopt(argv: readonly string[], specs: readonly OptionSpec[]): P
   return { options, positionals };
 }
 
-function findLong(typed: string, specs: readonly OptionSpec[]): OptionSpec {
+/** The option that is meant, and the long form that was typed or abbreviated. */
+function findLong(typed: string, specs: readonly OptionSpec[]): readonly [OptionSpec, string] {
   const exact = specs.find((s) => longForms(s).includes(typed));
-  if (exact) return exact;
-  const candidates = specs.filter((s) => longForms(s).some((long) => long.startsWith(typed)));
-  if (candidates.length === 1) return candidates[0]!;
+  if (exact) return [exact, typed];
+  const candidates = specs.flatMap((spec) =>
+    longForms(spec)
+      .filter((long) => long.startsWith(typed))
+      .map((long) => [spec, long] as const),
+  );
   if (candidates.length === 0) throw usage(`unrecognized option '--${typed}'`);
-  const names = candidates
-    .map((s) => `'--${longForms(s).find((long) => long.startsWith(typed))}'`)
-    .join(', ');
+  // Synonyms of one option do not make an abbreviation ambiguous.
+  if (new Set(candidates.map(([spec]) => spec.name)).size === 1) return candidates[0]!;
+  const names = candidates.map(([, long]) => `'--${long}'`).join(', ');
   throw usage(`option '--${typed}' is ambiguous; possibilities: ${names}`);
 }
 

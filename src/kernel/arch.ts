@@ -1,0 +1,40 @@
+import type { Vmcoreinfo } from '../formats/vmcoreinfo.ts';
+import { KdumpError } from '../lib/errors.ts';
+import type { AddressTranslator, PhysicalMemory } from './memory.ts';
+import { x86_64 } from './x86_64.ts';
+
+/** What distinguishes one architecture from another when its memory is read. The dump decides, not the reading machine. */
+export type Architecture = {
+  /** utsname.machine. */
+  readonly name: string;
+  /** e_machine of its ELF cores (elf.h). */
+  readonly elfMachine: number;
+  /** Bytes, when VMCOREINFO does not say; undefined where kernels differ. */
+  readonly pageSize: number | undefined;
+  /** SECTION_SIZE_BITS when VMCOREINFO does not say. */
+  readonly sectionSizeBits: number;
+  /** MAX_PHYSMEM_BITS when VMCOREINFO does not say. */
+  readonly maxPhysmemBits: number;
+  /** phys_base of the kdump sub header: where the kernel image or RAM starts, as the architecture defines it. */
+  physBase(info: Vmcoreinfo, segments: readonly LinearSegment[]): bigint;
+  /** Page-table walk from the kernel's root table. */
+  translator(info: Vmcoreinfo, physical: PhysicalMemory, physBase: bigint): AddressTranslator;
+};
+
+/** A PT_LOAD with its virtual address, as far as translation needs it. */
+export type LinearSegment = { readonly vaddr: bigint; readonly paddr: number };
+
+const rows: readonly Architecture[] = [x86_64];
+
+/** @throws KdumpError `unsupported-architecture` */
+export function architectureOf(elfMachine: number, file: string): Architecture {
+  const row = rows.find((arch) => arch.elfMachine === elfMachine);
+  if (row === undefined) {
+    const known = rows.map((arch) => `${arch.name} (${arch.elfMachine})`).join(', ');
+    throw new KdumpError(
+      'unsupported-architecture',
+      `${file}: e_machine is ${elfMachine}; known are ${known}`,
+    );
+  }
+  return row;
+}

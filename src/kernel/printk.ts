@@ -1,0 +1,169 @@
+import type { Vmcoreinfo } from '../formats/vmcoreinfo.ts';
+import { KdumpError } from '../lib/errors.ts';
+import { isMissing, u64At, type VirtualMemory } from './memory.ts';
+
+/**
+ * The kernel log of 5.10 and later: the lockless ring buffer of kernel/printk/printk_ringbuffer.h, found through
+ * VMCOREINFO alone.
+ *
+ *   prb → { desc_ring { count_bits, descs, infos, head_id, tail_id }, text_data_ring { size_bits, data } }
+ *   descriptor of id: descs[id % count], valid when its state_var holds that id and says committed or finalized
+ *   text of a descriptor: data[begin .. next) modulo the ring, after an 8-byte copy of the id
+ */
+export type PrintkRecord = {
+  readonly sequence: bigint;
+  /** Nanoseconds since boot. */
+  readonly timestamp: bigint;
+  /** Bit 31 set: number of a CPU; clear: id of a thread. Undefined when the kernel keeps none. */
+  readonly caller: number | undefined;
+  /** Bytes as logged, without a newline at the end; undefined when the ring has lost them. */
+  readonly text: Uint8Array | undefined;
+};
+
+/** The two top bits of state_var (enum desc_state). */
+const stateShift = 62n;
+const idMask = (1n << stateShift) - 1n;
+const committed = 1n;
+const finalized = 2n;
+/** lpos of a record without data, and of one whose data block could not be allocated. */
+const noDataLpos = 3n;
+const dataIdSize = 8n;
+
+/** @throws KdumpError `no-log` naming what is missing or unreadable */
+export function readPrintk(info: Vmcoreinfo, memory: VirtualMemory): PrintkRecord[] {
+  const key = (name: string): number => {
+    const value = name.startsWith('SIZE ') ? info.size(name.slice(5)) : info.offset(name);
+    if (value === undefined)
+      throw new KdumpError(
+        'no-log',
+        `VMCOREINFO has no ${name.startsWith('SIZE ') ? `SIZE(${name.slice(5)})` : `OFFSET(${name})`}`,
+      );
+    return value;
+  };
+  const read = (what: string, vaddr: bigint, length: number): Uint8Array => {
+    const bytes = memory.read(vaddr, length);
+    if (isMissing(bytes))
+      throw new KdumpError('no-log', `${what} at 0x${vaddr.toString(16)} cannot be read: ${bytes.missing}`);
+    return bytes;
+  };
+
+  const symbol = info.symbol('prb');
+  if (symbol === undefined) {
+    throw new KdumpError(
+      'no-log',
+      'VMCOREINFO has no SYMBOL(prb): the log is older than the ring buffer of Linux 5.10',
+    );
+  }
+  const ring = read('printk_ringbuffer', u64At(read('prb', symbol, 8), 0), key('SIZE printk_ringbuffer'));
+  const descRing = key('printk_ringbuffer.desc_ring');
+  const textRing = key('printk_ringbuffer.text_data_ring');
+  const counter = key('atomic_long_t.counter');
+
+  const count = 2 ** u32At(ring, descRing + key('prb_desc_ring.count_bits'));
+  const descSize = key('SIZE prb_desc');
+  const infoSize = key('SIZE printk_info');
+  const descs = read('descriptor ring', u64At(ring, descRing + key('prb_desc_ring.descs')), count * descSize);
+  const infos = read('info ring', u64At(ring, descRing + key('prb_desc_ring.infos')), count * infoSize);
+  const head = u64At(ring, descRing + key('prb_desc_ring.head_id') + counter);
+  const tail = u64At(ring, descRing + key('prb_desc_ring.tail_id') + counter);
+
+  const sizeBits = u32At(ring, textRing + key('prb_data_ring.size_bits'));
+  const text = read('text ring', u64At(ring, textRing + key('prb_data_ring.data')), 2 ** sizeBits);
+
+  const stateVar = key('prb_desc.state_var') + counter;
+  const begin = key('prb_desc.text_blk_lpos') + key('prb_data_blk_lpos.begin');
+  const next = key('prb_desc.text_blk_lpos') + key('prb_data_blk_lpos.next');
+  const sequence = key('printk_info.seq');
+  const timestamp = key('printk_info.ts_nsec');
+  const textLength = key('printk_info.text_len');
+  const caller = info.offset('printk_info.caller_id');
+
+  const records: PrintkRecord[] = [];
+  // Never more than the ring holds, whatever head and tail say.
+  for (let n = 0, id = tail & idMask; n < count; n++, id = (id + 1n) & idMask) {
+    const slot = Number(id % BigInt(count));
+    const state = u64At(descs, slot * descSize + stateVar);
+    const phase = state >> stateShift;
+    if ((state & idMask) === id && (phase === committed || phase === finalized)) {
+      const from = u64At(descs, slot * descSize + begin);
+      const to = u64At(descs, slot * descSize + next);
+      const length = u16At(infos, slot * infoSize + textLength);
+      records.push({
+        sequence: u64At(infos, slot * infoSize + sequence),
+        timestamp: u64At(infos, slot * infoSize + timestamp),
+        caller: caller === undefined ? undefined : u32At(infos, slot * infoSize + caller),
+        text: recordText(text, sizeBits, from, to, length),
+      });
+    }
+    if (id === (head & idMask)) break;
+  }
+  return records;
+}
+
+/**
+ * Text between two logical positions of the data ring. A block that would cross the end of the ring starts again at
+ * its beginning. Whether it did is told by the position of its last byte, `next - 1`: newer kernels let a block end
+ * exactly at the end of the ring, and comparing `next` itself (as the C tools do) then shows another record's text.
+ */
+function recordText(
+  ring: Uint8Array,
+  sizeBits: number,
+  begin: bigint,
+  next: bigint,
+  length: number,
+): Uint8Array | undefined {
+  if ((begin & 1n) === 1n && (next & 1n) === 1n) {
+    return begin === noDataLpos && next === noDataLpos ? new Uint8Array(0) : undefined;
+  }
+  const bits = BigInt(sizeBits);
+  const size = 1n << bits;
+  const lap = (lpos: bigint): bigint => BigInt.asUintN(64, lpos) >> bits;
+  let at: bigint;
+  let room: bigint;
+  if (lap(begin) === lap(next - 1n)) {
+    at = begin & (size - 1n);
+    room = BigInt.asUintN(64, next - begin);
+  } else if (lap(begin + size) === lap(next - 1n)) {
+    at = 0n;
+    room = next & (size - 1n);
+  } else {
+    return undefined;
+  }
+  if (room < dataIdSize) return undefined;
+  const start = Number(at + dataIdSize);
+  return ring.slice(start, start + Math.min(length, Number(room - dataIdSize)));
+}
+
+/**
+ * Renders records as `makedumpfile --dump-dmesg` does: `[%5lld.%06ld] `, then `[%8s] ` with the caller (T<thread> or
+ * C<cpu>) when the kernel exports it, continuation lines indented, bytes that do not print as \xNN.
+ */
+export function formatPrintk(records: readonly PrintkRecord[]): string {
+  return records.map(formatRecord).join('');
+}
+
+function formatRecord(record: PrintkRecord): string {
+  const seconds = record.timestamp / 1_000_000_000n;
+  const micros = (record.timestamp % 1_000_000_000n) / 1000n;
+  let prefix = `[${seconds.toString().padStart(5)}.${micros.toString().padStart(6, '0')}] `;
+  if (record.caller !== undefined) prefix += `[${formatCaller(record.caller).padStart(8)}] `;
+  const text = record.text === undefined ? '<lost>' : escapeText(record.text);
+  return `${prefix}${text.replaceAll('\n', `\n${' '.repeat(prefix.length)}`)}\n`;
+}
+
+const formatCaller = (caller: number): string =>
+  caller >= 0x8000_0000 ? `C${caller - 0x8000_0000}` : `T${caller}`;
+
+function escapeText(bytes: Uint8Array): string {
+  let out = '';
+  for (const byte of bytes) {
+    const prints = (byte >= 0x20 && byte < 0x7f) || (byte >= 0x09 && byte <= 0x0d);
+    out += prints ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`;
+  }
+  return out;
+}
+
+const u32At = (bytes: Uint8Array, offset: number): number =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(offset, true);
+const u16At = (bytes: Uint8Array, offset: number): number =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint16(offset, true);
