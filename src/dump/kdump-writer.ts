@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import {
   type Codec,
   codecFlag,
@@ -84,8 +84,10 @@ export class KdumpWriter {
       ftruncateSync(this.#fd, layout.dataOffset);
       preallocate(this.#fd, layout.descriptorOffset, layout.dataOffset - layout.descriptorOffset);
     } catch (error) {
+      // Without its headers a file is worth nothing; a device node that was written to is not ours to remove.
+      const ours = fstatSync(this.#fd).isFile();
       closeSync(this.#fd);
-      unlinkSync(path);
+      if (ours) unlinkSync(path);
       if (isNoSpace(error))
         throw new KdumpError('no-space', `${path}: no space for the headers of the dump; nothing was kept`, {
           cause: error,
@@ -221,10 +223,11 @@ function createOutput(path: string, overwrite: boolean): number {
   }
 }
 
+/** A full disk, a spent quota, or a file as large as the file system or a limit lets it be. */
 const isNoSpace = (error: unknown): boolean => {
   if (error instanceof KdumpError) return error.code === 'no-space';
   const code = (error as NodeJS.ErrnoException).code;
-  return code === 'ENOSPC' || code === 'EDQUOT';
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
 };
 
 function noSpace(path: string, written: number): KdumpError {

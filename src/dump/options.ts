@@ -19,7 +19,8 @@ const defaultMessageLevel = message.progress | message.common | message.error;
 const allMessages = 31;
 
 export type MakedumpfileCommand =
-  | { readonly mode: 'help' | 'version' }
+  | { readonly mode: 'help' }
+  | { readonly mode: 'version' }
   | {
       readonly mode: 'create';
       readonly request: CollectRequest;
