@@ -7,6 +7,7 @@ import { describeError, exitCodeOf, KdumpError } from '../lib/errors.ts';
 import type { Progress } from '../lib/progress.ts';
 import { progressLine } from '../lib/progress.ts';
 import { version } from '../lib/version.ts';
+import { compressorNames, openCompressor } from '../system/codecs.ts';
 
 const usage = `Usage:
   makedumpfile [-c|-l|-z] [-d LEVEL] [-f] VMCORE DUMPFILE
@@ -45,9 +46,11 @@ function main(argv: readonly string[]): number {
     return 0;
   }
   if (command.mode === 'version') {
-    process.stdout.write(
-      `makedumpfile: kdump-tools version ${version}\nzlib\tenabled\nlzo\tenabled\nzstd\tenabled\n`,
+    // What is enabled is what is installed on this machine, not what was compiled in.
+    const codecs = compressorNames.map(
+      (name) => `${name}\t${openCompressor(name) ? 'enabled' : 'disabled'}\n`,
     );
+    process.stdout.write(`makedumpfile: kdump-tools version ${version}\n${codecs.join('')}`);
     return 0;
   }
   return command.checkOnly ? 0 : work(command);

@@ -16,7 +16,8 @@ export type Compressor = {
   compress(source: number, length: number, target: number): number;
 };
 
-export type CompressorName = 'zlib' | 'lzo' | 'zstd';
+export const compressorNames = ['zlib', 'lzo', 'zstd'] as const;
+export type CompressorName = (typeof compressorNames)[number];
 
 /** Level of makedumpfile for every codec that has levels: speed counts, and a reader sees no difference. */
 const level = 1;
