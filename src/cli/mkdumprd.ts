@@ -1,0 +1,118 @@
+import { hostname, release } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { type FinalAction, finalActions } from '../kdump/capture/config.ts';
+import type { AssembledImage } from '../kdump/image/assemble.ts';
+import { buildImage, planCaptureImage } from '../kdump/image/capture-image.ts';
+import { describeError, exitCodeOf, KdumpError } from '../lib/errors.ts';
+import { getopt, hasOption, lastValue, type OptionSpec } from '../lib/getopt.ts';
+import { version } from '../lib/version.ts';
+
+const usage = `Usage: mkdumprd [OPTION]... IMAGE [KERNEL_RELEASE]
+
+Builds the initramfs with which a crash kernel saves the dump. Without options, dumps go to the file system
+that /var/crash is on, and the image suits this machine and its running kernel.
+
+  --target DEVICE         where dumps are saved: /dev/..., UUID=... or LABEL=...
+  --fstype TYPE           its file system (default: what is on it)
+  --mount-options WORDS   its mount options, separated by commas
+  --path DIR              directory for dumps on the target (default: /var/crash)
+  --host NAME             first part of a dump directory's name (default: this machine's name)
+  --core-collector WORDS  default: makedumpfile -l --message-level 7 -d 31; or: cp
+  --final-action ACTION   reboot (default), poweroff or halt
+  --add-drivers "A B"     modules that reach the target (default: the drivers of the local device)
+  --modules-root DIR      root below which lib/modules/KERNEL_RELEASE lies (default: /)
+  -f, --force             replace an existing image
+  -d, --debug             say what goes into the image
+      --json              print what was built as JSON
+  -h, --help              print this help
+  -v, --version           print the version
+`;
+
+const options: readonly OptionSpec[] = [
+  { name: 'target', takesValue: true },
+  { name: 'fstype', takesValue: true },
+  { name: 'mount-options', takesValue: true },
+  { name: 'path', takesValue: true },
+  { name: 'host', takesValue: true },
+  { name: 'core-collector', takesValue: true },
+  { name: 'final-action', takesValue: true },
+  { name: 'add-drivers', takesValue: true },
+  { name: 'modules-root', takesValue: true },
+  { name: 'force', short: 'f' },
+  { name: 'debug', short: 'd' },
+  { name: 'json' },
+  { name: 'help', short: 'h' },
+  { name: 'version', short: 'v' },
+];
+
+function main(argv: readonly string[]): undefined {
+  const parsed = getopt(argv, options);
+  if (hasOption(parsed, 'help')) return print(usage);
+  if (hasOption(parsed, 'version')) return print(`mkdumprd: kdump-tools version ${version}\n`);
+  const [path, kernelRelease = release(), ...more] = parsed.positionals;
+  if (path === undefined || more.length > 0)
+    throw new KdumpError(
+      'usage',
+      path === undefined ? 'no IMAGE given' : `unexpected argument "${more[0]}"`,
+      {
+        fix: 'See mkdumprd --help.',
+      },
+    );
+  const finalAction = lastValue(parsed, 'final-action');
+  if (finalAction !== undefined && !finalActions.includes(finalAction as FinalAction))
+    throw new KdumpError('usage', `--final-action ${finalAction}: expected ${finalActions.join(', ')}`);
+
+  const { plan, config } = planCaptureImage({
+    kernelRelease,
+    modulesRoot: lastValue(parsed, 'modules-root') ?? '/',
+    target: lastValue(parsed, 'target'),
+    fstype: lastValue(parsed, 'fstype'),
+    mountOptions: lastValue(parsed, 'mount-options'),
+    path: lastValue(parsed, 'path'),
+    host: lastValue(parsed, 'host') ?? hostname(),
+    coreCollector: lastValue(parsed, 'core-collector'),
+    finalAction: finalAction as FinalAction | undefined,
+    drivers: lastValue(parsed, 'add-drivers')
+      ?.split(/[\s,]+/)
+      .filter((word) => word !== ''),
+    captureBundle: fileURLToPath(new URL('./capture.mjs', import.meta.url)),
+    node: process.execPath,
+  });
+  const image = buildImage(path, plan, hasOption(parsed, 'force'));
+  if (hasOption(parsed, 'json')) {
+    const { pieces: _, ...described } = image;
+    return print(`${JSON.stringify({ image: path, kernelRelease, config, ...described }, undefined, 2)}\n`);
+  }
+  print(
+    `${path}: ${mebibytes(image.bytes)} MiB for kernel ${kernelRelease}, dumps go to ${config.path} on ${config.target.device}\n`,
+  );
+  for (const library of image.missingLibraries)
+    print(`${library} is not installed here, so the capture has to do without it\n`);
+  if (hasOption(parsed, 'debug')) print(describeImage(image));
+}
+
+const largestShown = 20;
+
+function describeImage(image: AssembledImage): string {
+  return [
+    `modules, in this order: ${image.modules.join(' ') || 'none'}`,
+    `unpacked in memory: ${mebibytes(image.unpackedBytes)} MiB`,
+    'largest files:',
+    ...image.items
+      .slice(0, largestShown)
+      .map(({ path, bytes, storedIn }) => `${mebibytes(bytes).padStart(8)} MiB  ${path}  (${storedIn})`),
+    '',
+  ].join('\n');
+}
+
+const mebibytes = (bytes: number): string => (bytes / (1 << 20)).toFixed(1);
+const print = (text: string): undefined => void process.stdout.write(text);
+
+const argv = process.argv.slice(2);
+try {
+  main(argv);
+} catch (error) {
+  if (argv.includes('--json') && error instanceof KdumpError) print(`${JSON.stringify(error)}\n`);
+  process.stderr.write(`mkdumprd: ${describeError(error)}\n`);
+  process.exitCode = exitCodeOf(error);
+}

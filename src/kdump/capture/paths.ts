@@ -1,0 +1,20 @@
+/** Where things lie in the capture kernel; shared by the image's init script, its builder and the capture itself. */
+export const paths = {
+  /** One squashfs image with node and all that it loads. */
+  squashfs: '/kdump.squashfs',
+  /** Where it is mounted. */
+  tree: '/run/kdump',
+  node: '/run/kdump/bin/node',
+  libraries: '/run/kdump/lib',
+  capture: '/run/kdump/app/capture.mjs',
+  modules: '/modules',
+  target: '/run/target',
+  log: '/run/capture.log',
+  state: '/run/capture-state.json',
+  /** Uptime in whole seconds by which the capture must have given a sign of life. */
+  promise: '/run/capture-promise',
+  vmcore: '/proc/vmcore',
+} as const;
+
+/** What init says before it ends a capture that broke its promise; the run after it looks for these words in the log. */
+export const stalledWords = 'no sign of life from the capture: ending it';

@@ -1,0 +1,163 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { type CpioEntry, parentDirectories, writeCpio } from '../../formats/cpio.ts';
+import { KdumpError } from '../../lib/errors.ts';
+import { findProgram } from '../../system/processes.ts';
+import { listSharedObjects } from '../../system/shared-objects.ts';
+import { paths } from '../capture/paths.ts';
+import { readInterpreter } from './interpreter.ts';
+import { openModuleTree, readModule, resolveFromTree } from './modules.ts';
+import { buildNodeTree, type NodeTreePlan } from './node-tree.ts';
+import { applets } from './shell.ts';
+
+/** Everything that goes into an initramfs: the capture image, or a guest of the crash lab. */
+export type ImagePlan = {
+  /** Text of /init. */
+  readonly init: string;
+  /** Path of busybox on this machine; found by itself when absent. */
+  readonly busybox?: string;
+  /** Links to busybox in /bin, beside those that our shell pieces need. */
+  readonly applets?: readonly string[];
+  readonly kernelRelease: string;
+  /** Root directory below which lib/modules/RELEASE lies. */
+  readonly modulesRoot: string;
+  /** Names or aliases of modules to insert at boot; what they need comes with them. */
+  readonly modules: readonly string[];
+  readonly files?: readonly ImageFile[];
+  readonly nodeTree?: NodeTreePlan;
+};
+
+/** A file in the image, with its content or a file to copy it from. */
+export type ImageFile = { readonly path: string; readonly mode: number } & (
+  | { readonly data: Uint8Array }
+  | { readonly source: string }
+);
+
+export type ImageItem = {
+  /** Path in the running image. */
+  readonly path: string;
+  /** Size, unpacked. */
+  readonly bytes: number;
+  readonly storedIn: 'initramfs' | 'squashfs';
+};
+
+export type AssembledImage = {
+  /** The image file, in pieces that follow one another. */
+  readonly pieces: readonly Uint8Array[];
+  readonly bytes: number;
+  /** Bytes that the unpacked root occupies in the memory of the booted kernel. */
+  readonly unpackedBytes: number;
+  /** Files, the largest first. */
+  readonly items: readonly ImageItem[];
+  /** Modules in the order in which they are inserted. */
+  readonly modules: readonly string[];
+  /** Libraries that were asked for and are not installed here. */
+  readonly missingLibraries: readonly string[];
+};
+
+/**
+ * Puts an image together. It is two cpio archives, one behind the other, which the kernel unpacks in turn: a gzipped one,
+ * that every kernel can read, and a plain one with the squashfs image, that compresses no further. The small one is
+ * first: when memory is too short for the other, there still is an init that says so.
+ * @throws KdumpError when a file, module, library or program that is needed is not there.
+ */
+export function assembleImage(plan: ImagePlan): AssembledImage {
+  const entries: CpioEntry[] = [];
+  const add = (path: string, mode: number, data: Uint8Array): void =>
+    void entries.push({ type: 'file', path: path.replace(/^\/+/, ''), mode, data });
+  const link = (path: string, target: string): void =>
+    void entries.push({ type: 'symlink', path: path.replace(/^\/+/, ''), target });
+
+  add('init', 0o755, Buffer.from(plan.init));
+  // PID 1 has no other way to speak before it has mounted /dev.
+  entries.push({ type: 'character-device', path: 'dev/console', mode: 0o600, major: 5, minor: 1 });
+
+  const busybox = addBusybox(plan.busybox ?? findBusybox(), add);
+  for (const applet of new Set([...applets, ...(plan.applets ?? [])])) link(join('bin', applet), 'busybox');
+
+  // Without modules there need be no tree of them: everything may be part of the kernel.
+  const wanted = [...(plan.nodeTree === undefined ? [] : ['loop', 'squashfs']), ...plan.modules];
+  const tree = wanted.length === 0 ? undefined : openModuleTree(plan.modulesRoot, plan.kernelRelease);
+  const modules = tree === undefined ? [] : resolveFromTree(tree, plan.kernelRelease, wanted);
+  modules.forEach((module, index) => {
+    // Numbered, because the shell's * gives names in alphabetical order.
+    const file = `${String(index).padStart(3, '0')}-${module.name}.ko`;
+    add(join(paths.modules, file), 0o644, readModule(tree!, module));
+  });
+  for (const file of plan.files ?? [])
+    add(file.path, file.mode, 'data' in file ? file.data : readFileSync(file.source));
+
+  const node = plan.nodeTree === undefined ? undefined : buildNodeTree(plan.nodeTree);
+  // The kernel finds node's loader by this path. A busybox that is not static has brought it along already.
+  if (node !== undefined && node.loader.path !== busybox.loader) link(node.loader.path, node.loader.inTree);
+
+  const directories: CpioEntry[] = parentDirectories([
+    ...entries.map(({ path }) => path),
+    'run/x',
+    'proc/x',
+    'sys/x',
+  ]).map((path) => ({ type: 'directory', path, mode: 0o755 }));
+  const first = padded(gzipSync(Buffer.concat(writeCpio([...directories, ...entries])), { level: 9 }));
+  const squashfs = paths.squashfs.replace(/^\/+/, '');
+  const pieces =
+    node === undefined
+      ? [first]
+      : [first, ...writeCpio([{ type: 'file', path: squashfs, mode: 0o600, data: node.squashfs }])];
+
+  const files = entries.filter((entry) => entry.type === 'file');
+  const items: ImageItem[] = [
+    ...files.map(
+      ({ path, data }): ImageItem => ({ path: `/${path}`, bytes: data.length, storedIn: 'initramfs' }),
+    ),
+    ...(node?.items ?? []).map((item): ImageItem => ({ ...item, storedIn: 'squashfs' })),
+  ];
+  return {
+    pieces,
+    bytes: pieces.reduce((sum, piece) => sum + piece.length, 0),
+    unpackedBytes: files.reduce(
+      (sum, { data }) => sum + wholePages(data.length),
+      wholePages(node?.squashfs.length ?? 0),
+    ),
+    items: items.sort((a, b) => b.bytes - a.bytes || (a.path < b.path ? -1 : 1)),
+    modules: modules.map(({ name }) => name),
+    missingLibraries: node?.missing ?? [],
+  };
+}
+
+/** @throws KdumpError `no-busybox` */
+function findBusybox(): string {
+  const found = findProgram('busybox');
+  if (found === undefined)
+    throw new KdumpError('no-busybox', 'busybox is not installed', {
+      fix: 'Install the package busybox-static (or busybox).',
+    });
+  return found;
+}
+
+/** @returns the loader that came along with a busybox that is not static */
+function addBusybox(
+  path: string,
+  add: (path: string, mode: number, data: Uint8Array) => void,
+): { loader: string | undefined } {
+  if (!existsSync(path)) throw new KdumpError('no-busybox', `${path} does not exist`);
+  add('bin/busybox', 0o755, readFileSync(path));
+  const loader = readInterpreter(path);
+  if (loader !== undefined) {
+    add(loader, 0o755, readFileSync(loader));
+    for (const object of listSharedObjects(loader, path).objects) {
+      if (object.name !== loader) add(join('lib', basename(object.name)), 0o755, readFileSync(object.path));
+    }
+  }
+  return { loader };
+}
+
+/** The kernel looks for a plain archive only at multiples of four bytes; zeros between archives are skipped. */
+function padded(archive: Uint8Array): Uint8Array {
+  const out = new Uint8Array(Math.ceil(archive.length / 4) * 4);
+  out.set(archive);
+  return out;
+}
+
+/** A file in a tmpfs takes whole pages. */
+const wholePages = (bytes: number): number => Math.ceil(bytes / 4096) * 4096;

@@ -1,0 +1,133 @@
+import { existsSync } from 'node:fs';
+import { release } from 'node:os';
+import { KdumpError } from '../../lib/errors.ts';
+import { writeFileDurably } from '../../system/durable.ts';
+import { koffiAddon } from '../../system/shared-objects.ts';
+import { findBlockDevice, readFileSystemIdentity } from '../block-devices.ts';
+import {
+  type CaptureConfig,
+  captureConfigPath,
+  captureDefaults,
+  checkCaptureConfig,
+  type FinalAction,
+} from '../capture/config.ts';
+import { collectRequest } from '../capture/tools.ts';
+import { type AssembledImage, assembleImage, type ImagePlan } from './assemble.ts';
+import { captureInit } from './capture-init.ts';
+import { driversOfBlockDevice, modulesForDrivers } from './drivers.ts';
+import { fileSystemModule, openModuleTree } from './modules.ts';
+import { codecLibraries } from './node-tree.ts';
+import { targetOfDirectory } from './target.ts';
+
+/** What mkdumprd is asked for; what is left out is derived from this machine. */
+export type CaptureImageRequest = {
+  readonly kernelRelease: string;
+  readonly modulesRoot: string;
+  /** /dev/…, UUID=… or LABEL=…; the file system that `path` is on when absent */
+  readonly target?: string | undefined;
+  readonly fstype?: string | undefined;
+  readonly mountOptions?: string | undefined;
+  readonly path?: string | undefined;
+  readonly host: string;
+  readonly coreCollector?: string | undefined;
+  readonly finalAction?: FinalAction | undefined;
+  /** Driver modules of the target; derived from sysfs when absent. */
+  readonly drivers?: readonly string[] | undefined;
+  /** The bundle of src/cli/capture.ts. */
+  readonly captureBundle: string;
+  readonly node: string;
+};
+
+/**
+ * Settles everything about a capture image without building it.
+ * @throws KdumpError for settings that would not work in the capture kernel.
+ */
+export function planCaptureImage(request: CaptureImageRequest): { config: CaptureConfig; plan: ImagePlan } {
+  const target = settleTarget(request);
+  const coreCollector = (request.coreCollector ?? captureDefaults.coreCollector).trim().split(/\s+/);
+  const config: CaptureConfig = {
+    target: {
+      device: target.device,
+      fstype: target.fstype,
+      mountOptions: request.mountOptions ?? captureDefaults.mountOptions,
+    },
+    path: target.directory,
+    host: request.host,
+    coreCollector,
+    finalAction: request.finalAction ?? captureDefaults.finalAction,
+    deviceTimeout: captureDefaults.deviceTimeout,
+  };
+  checkCaptureConfig(config, 'capture settings');
+  // A wrong option is found now, not in the crash kernel.
+  if (coreCollector[0] === 'makedumpfile')
+    collectRequest([...coreCollector.slice(1), '/proc/vmcore', 'vmcore-incomplete']);
+  if (!existsSync(request.captureBundle))
+    throw new KdumpError('not-built', `${request.captureBundle} does not exist`, {
+      fix: 'Run npm run build in the directory of kdump-tools.',
+    });
+  const { index } = openModuleTree(request.modulesRoot, request.kernelRelease);
+  const drivers =
+    request.drivers ??
+    modulesForDrivers(
+      target.path,
+      driversOfBlockDevice(target.path),
+      index,
+      request.kernelRelease === release(),
+    );
+  return {
+    config,
+    plan: {
+      init: captureInit(config),
+      kernelRelease: request.kernelRelease,
+      modulesRoot: request.modulesRoot,
+      modules: [...drivers, fileSystemModule(index, target.fstype)],
+      files: [
+        {
+          path: captureConfigPath,
+          mode: 0o600,
+          data: Buffer.from(`${JSON.stringify(config, undefined, 2)}\n`),
+        },
+      ],
+      nodeTree: {
+        node: request.node,
+        libraries: codecLibraries,
+        koffi: koffiAddon(),
+        bundles: [request.captureBundle],
+      },
+    },
+  };
+}
+
+/**
+ * Builds the image and gives it its name once it is whole and on the disk; only its owner can read it.
+ * @throws KdumpError `image-exists` when it is there and may not be replaced
+ */
+export function buildImage(path: string, plan: ImagePlan, overwrite: boolean): AssembledImage {
+  if (!overwrite && existsSync(path))
+    throw new KdumpError('image-exists', `${path} exists already`, {
+      fix: 'Give another name, or -f to replace it.',
+    });
+  const image = assembleImage(plan);
+  writeFileDurably(path, image.pieces, 0o600);
+  return image;
+}
+
+type SettledTarget = { device: string; path: string; fstype: string; directory: string };
+
+function settleTarget(request: CaptureImageRequest): SettledTarget {
+  const directory = request.path ?? captureDefaults.path;
+  if (request.target === undefined) {
+    const local = targetOfDirectory(directory);
+    return { ...local, fstype: request.fstype ?? local.fstype };
+  }
+  const device = request.target;
+  // The device need not be on this machine, as long as nothing has to be asked of it.
+  const path = findBlockDevice(device) ?? device;
+  const fstype = request.fstype ?? readFileSystemIdentity(path)?.fstype;
+  if (fstype === undefined)
+    throw new KdumpError('target-unknown', `the file system on ${device} is not known`, {
+      fix: 'Name it with --fstype.',
+      facts: { device },
+    });
+  return { device, path, fstype, directory };
+}

@@ -1,0 +1,79 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  buildImage,
+  type CaptureImageRequest,
+  planCaptureImage,
+} from '../../../src/kdump/image/capture-image.ts';
+import { targetOfDirectory } from '../../../src/kdump/image/target.ts';
+import { release, temporary, write, writeModules } from './fixture.ts';
+
+const { root, remove } = temporary();
+let request: CaptureImageRequest;
+beforeAll(() => {
+  writeModules(root);
+  write(join(root, 'capture.mjs'), '');
+  request = {
+    kernelRelease: release,
+    modulesRoot: root,
+    target: '/dev/kdump-not-on-this-machine',
+    fstype: 'ext4',
+    drivers: ['virtio_blk'],
+    host: 'vm',
+    captureBundle: join(root, 'capture.mjs'),
+    node: process.execPath,
+  };
+});
+afterAll(remove);
+
+describe('planCaptureImage', () => {
+  it('settles what was not asked for, and needs nothing of a target that is elsewhere', () => {
+    const { config, plan } = planCaptureImage(request);
+    expect(config).toEqual({
+      target: { device: '/dev/kdump-not-on-this-machine', fstype: 'ext4', mountOptions: '' },
+      path: '/var/crash',
+      host: 'vm',
+      coreCollector: ['makedumpfile', '-l', '--message-level', '7', '-d', '31'],
+      finalAction: 'reboot',
+      deviceTimeout: 30,
+    });
+    expect(plan.modules).toEqual(['virtio_blk', 'ext4']);
+    expect(plan.files).toMatchObject([{ path: '/etc/kdump/capture.json', mode: 0o600 }]);
+    expect(JSON.parse(Buffer.from((plan.files![0] as { data: Uint8Array }).data).toString())).toEqual(config);
+  });
+
+  it.each([
+    ['a file system that nobody knows', { fstype: undefined }, 'target-unknown'],
+    ['drivers of a device that is elsewhere', { drivers: undefined }, 'drivers-unknown'],
+    ['a collector with an unknown option', { coreCollector: 'makedumpfile --no-such-option' }, 'usage'],
+    ['a collector that writes no dump', { coreCollector: 'makedumpfile --dump-dmesg' }, 'capture-config'],
+    ['another collector', { coreCollector: 'scp' }, 'capture-config'],
+    ['a relative path', { path: 'crash' }, 'capture-config'],
+    ['a bundle that was not built', { captureBundle: '/nonexistent/capture.mjs' }, 'not-built'],
+    ['a kernel without modules', { kernelRelease: '9.9' }, 'no-modules'],
+    ['a directory that does not exist', { target: undefined, path: '/nonexistent/crash' }, 'target-unknown'],
+  ])('refuses %s', (_, change, code) => {
+    expect(() => planCaptureImage({ ...request, ...change })).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+it('targetOfDirectory refuses a directory that is on no device', () => {
+  expect(() => targetOfDirectory('/proc')).toThrow(
+    expect.objectContaining({ code: 'target-unknown', message: expect.stringContaining('proc') }),
+  );
+});
+
+describe('buildImage', () => {
+  const plan = () => ({ init: '', kernelRelease: release, modulesRoot: root, modules: [] });
+
+  it('writes for the owner only, and replaces only when told to', () => {
+    const path = join(root, 'image');
+    writeFileSync(path, 'old');
+    expect(() => buildImage(path, plan(), false)).toThrow(expect.objectContaining({ code: 'image-exists' }));
+    expect(readFileSync(path, 'utf8')).toBe('old');
+    const image = buildImage(path, plan(), true);
+    expect(statSync(path).size).toBe(image.bytes);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+});

@@ -1,0 +1,77 @@
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseModuleIndex } from '../../../src/formats/module-dep.ts';
+import { driversOfBlockDevice, modulesForDrivers } from '../../../src/kdump/image/drivers.ts';
+import { temporary, write, writeSys } from './fixture.ts';
+
+const { root, remove } = temporary();
+beforeAll(() => {
+  writeSys(root);
+  for (const name of ['vda1', 'dm-0', 'odd', 'none']) write(join(root, 'dev', name), '');
+  mkdirSync(join(root, 'dev/disk/by-uuid'), { recursive: true });
+  symlinkSync('../../vda1', join(root, 'dev/disk/by-uuid/0123'));
+});
+afterAll(remove);
+
+const vda = [
+  { driver: 'virtio-pci', module: 'virtio_pci', modalias: null },
+  { driver: 'virtio_blk', module: 'virtio_blk', modalias: 'virtio:d00000002v00001AF4' },
+];
+
+describe('driversOfBlockDevice', () => {
+  it('names the drivers from the bus to the device', () => {
+    expect(driversOfBlockDevice('/dev/vda1', root)).toEqual(vda);
+    expect(driversOfBlockDevice('/dev/odd', root)).toEqual([
+      { driver: 'builtin', module: null, modalias: null },
+    ]);
+  });
+
+  it('follows links to the name of the kernel', () => {
+    expect(driversOfBlockDevice('/dev/disk/by-uuid/0123', root)).toEqual(vda);
+  });
+
+  it.each([
+    ['/dev/sdz', /sys\/class\/block\/sdz does not exist/, /--add-drivers/],
+    ['/dev/dm-0', /built from vda1/, /plain partition/],
+    ['/dev/none', /no device above .* has a driver/, /--add-drivers/],
+  ])('refuses %s with what to do', (device, message, fix) => {
+    expect(() => driversOfBlockDevice(device, root)).toThrow(
+      expect.objectContaining({
+        code: 'drivers-unknown',
+        message: expect.stringMatching(message),
+        fix: expect.stringMatching(fix),
+      }),
+    );
+  });
+});
+
+describe('modulesForDrivers', () => {
+  const index = parseModuleIndex({
+    dep: 'kernel/virtio_blk.ko:\nkernel/virtio_pci.ko:\n',
+    builtin: '',
+    softdep: '',
+    alias: 'alias virtio:d00000002v* virtio_blk\n',
+    builtinModinfo: '',
+  });
+  const builtin = vda.map((driver) => ({ ...driver, module: null }));
+  const bridge = { driver: 'pcieport', module: null, modalias: 'pci:bridge' };
+
+  it('takes the modules of the running kernel, and none for what is built into it', () => {
+    expect(modulesForDrivers('/dev/vda', vda, index, false)).toEqual(['virtio_pci', 'virtio_blk']);
+    expect(modulesForDrivers('/dev/vda', builtin, index, true)).toEqual([]);
+  });
+
+  it('finds what is built in here among the modules of another kernel, by modalias or by name', () => {
+    expect(modulesForDrivers('/dev/vda', [bridge, ...builtin], index, false)).toEqual([
+      'virtio-pci',
+      'virtio:d00000002v00001AF4',
+    ]);
+  });
+
+  it('does not build an image that cannot reach its target', () => {
+    expect(() => modulesForDrivers('/dev/odd', [bridge], index, false)).toThrow(
+      expect.objectContaining({ code: 'drivers-unknown', message: expect.stringContaining('"pcieport"') }),
+    );
+  });
+});
