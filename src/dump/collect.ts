@@ -1,5 +1,5 @@
 import { type Codec, codecFlag, dumpLayout } from '../formats/diskdump.ts';
-import { architectureOf } from '../kernel/arch.ts';
+import { architectureOf } from '../kernel/architectures.ts';
 import { type KernelMemory, openKernelMemory } from '../kernel/open.ts';
 import { pageLayout } from '../kernel/page.ts';
 import { endOfSections, readSections } from '../kernel/sparsemem.ts';

@@ -1,4 +1,4 @@
-import { architectureOf } from '../kernel/arch.ts';
+import { architectureOf } from '../kernel/architectures.ts';
 import { openKernelMemory } from '../kernel/open.ts';
 import { formatPrintk, readPrintk } from '../kernel/printk.ts';
 import { KdumpError } from '../lib/errors.ts';

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import {
-  type ElfCore,
+  type ElfFile,
   NT_PRSTATUS,
   noPhysicalAddress,
   PT_LOAD,
@@ -234,7 +234,7 @@ function readFully(fd: number, target: Uint8Array, length: number, offset: numbe
 }
 
 /** Refuses a core whose segments are not all in the file, naming the first that is not. */
-function checkSegments(core: ElfCore, size: number, path: string): void {
+function checkSegments(core: ElfFile, size: number, path: string): void {
   for (const [i, ph] of core.programHeaders.entries()) {
     if (ph.filesz === 0 || ph.offset + ph.filesz <= size) continue;
     const kind =
@@ -254,7 +254,7 @@ function checkSegments(core: ElfCore, size: number, path: string): void {
  * The segments as disjoint pieces of physical memory. They may overlap (on x86_64 the kernel text is there twice, by
  * its two virtual addresses); the first one in the file wins, as in the original.
  */
-export function disjointExtents(core: ElfCore): Extent[] {
+export function disjointExtents(core: ElfFile): Extent[] {
   const extents: Extent[] = [];
   for (const ph of core.programHeaders) {
     if (ph.type !== PT_LOAD || ph.paddr === noPhysicalAddress || ph.filesz === 0) continue;

@@ -5,7 +5,7 @@ import { layout, readStruct, type Struct } from '../lib/layout.ts';
  * ELF64 little-endian core files as /proc/vmcore, QEMU and makedumpfile -E write them.
  * Source of the format: System V ABI, elf(5); PN_XNUM as in the kernel's fs/proc/vmcore.c and include/uapi/linux/elf.h.
  */
-export const elfHeaderLayout = layout('Elf64_Ehdr', 64, {
+const elfHeaderLayout = layout('Elf64_Ehdr', 64, {
   type: [16, 'u16'],
   machine: [18, 'u16'],
   version: [20, 'u32'],
@@ -38,6 +38,7 @@ export type ProgramHeader = Struct<(typeof programHeaderLayout)['fields']>;
 
 const ET_CORE = 4;
 export const PT_LOAD = 1;
+export const PT_INTERP = 3;
 export const PT_NOTE = 4;
 /** e_phnum when the real count is in sh_info of section header 0. */
 const PN_XNUM = 0xffff;
@@ -46,13 +47,17 @@ export const noPhysicalAddress = 0xffff_ffff_ffff_ffffn;
 
 export const NT_PRSTATUS = 1;
 
-export type ElfCore = { readonly machine: number; readonly programHeaders: readonly ProgramHeader[] };
+export type ElfFile = {
+  readonly type: number;
+  readonly machine: number;
+  readonly programHeaders: readonly ProgramHeader[];
+};
 
 /** Reads exactly `length` bytes at `offset` of the file, or as many as there are. */
 export type ReadAt = (offset: number, length: number) => Uint8Array;
 
 /** Whether a file that begins with these bytes is an ELF file of any kind. */
-export function isElf(bytes: Uint8Array): boolean {
+function isElf(bytes: Uint8Array): boolean {
   return (
     bytes.length >= 4 && bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46
   );
@@ -63,7 +68,16 @@ export function isElf(bytes: Uint8Array): boolean {
  * @param name of the file, for errors
  * @throws KdumpError `not-elf`, `unsupported-elf`, `truncated`
  */
-export function readElfCore(read: ReadAt, name: string): ElfCore {
+export function readElfCore(read: ReadAt, name: string): ElfFile {
+  const file = readElf(read, name);
+  if (file.type !== ET_CORE) {
+    throw new KdumpError('unsupported-elf', `${name}: e_type is ${file.type}, a core has ${ET_CORE}`);
+  }
+  return file;
+}
+
+/** The same for an ELF64 file of any type. */
+export function readElf(read: ReadAt, name: string): ElfFile {
   const head = read(0, elfHeaderLayout.size);
   if (!isElf(head)) {
     const found = [...head.subarray(0, 4)].map((b) => b.toString(16).padStart(2, '0')).join(' ');
@@ -79,8 +93,6 @@ export function readElfCore(read: ReadAt, name: string): ElfCore {
       `${name}: only 64-bit little-endian ELF is read (EI_CLASS ${head[4]}, EI_DATA ${head[5]})`,
     );
   }
-  if (header.type !== ET_CORE)
-    throw new KdumpError('unsupported-elf', `${name}: e_type is ${header.type}, a core has ${ET_CORE}`);
   if (header.phentsize !== programHeaderLayout.size) {
     throw new KdumpError(
       'unsupported-elf',
@@ -93,7 +105,7 @@ export function readElfCore(read: ReadAt, name: string): ElfCore {
     const at = i * programHeaderLayout.size;
     return readStruct(programHeaderLayout, table, at, `${name} offset ${header.phoff + at}`);
   });
-  return { machine: header.machine, programHeaders };
+  return { type: header.type, machine: header.machine, programHeaders };
 }
 
 function extendedCount(read: ReadAt, shoff: number, name: string): number {

@@ -1,7 +1,5 @@
 import type { Vmcoreinfo } from '../formats/vmcoreinfo.ts';
-import { KdumpError } from '../lib/errors.ts';
 import type { AddressTranslator, PhysicalMemory } from './memory.ts';
-import { x86_64 } from './x86_64.ts';
 
 /** What distinguishes one architecture from another when its memory is read. The dump decides, not the reading machine. */
 export type Architecture = {
@@ -23,18 +21,3 @@ export type Architecture = {
 
 /** A PT_LOAD with its virtual address, as far as translation needs it. */
 export type LinearSegment = { readonly vaddr: bigint; readonly paddr: number };
-
-const rows: readonly Architecture[] = [x86_64];
-
-/** @throws KdumpError `unsupported-architecture` */
-export function architectureOf(elfMachine: number, file: string): Architecture {
-  const row = rows.find((arch) => arch.elfMachine === elfMachine);
-  if (row === undefined) {
-    const known = rows.map((arch) => `${arch.name} (${arch.elfMachine})`).join(', ');
-    throw new KdumpError(
-      'unsupported-architecture',
-      `${file}: e_machine is ${elfMachine}; known are ${known}`,
-    );
-  }
-  return row;
-}

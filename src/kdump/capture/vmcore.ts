@@ -1,33 +1,17 @@
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
-import { PT_NOTE, readElfCore, readNotes } from '../../formats/elf.ts';
-import { Vmcoreinfo } from '../../formats/vmcoreinfo.ts';
+import { Vmcore } from '../../dump/vmcore.ts';
+import type { Vmcoreinfo } from '../../formats/vmcoreinfo.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import type { CollectHooks } from './machine.ts';
 
-/** Bytes of notes that are looked at: one per CPU and VMCOREINFO, a few KiB each. */
-const largestNotes = 64 << 20;
-
 /**
  * What the crashed kernel says about itself in a vmcore's notes; undefined when it says nothing.
- * @throws KdumpError when it is no ELF core, or the errors of reading it.
+ * @throws KdumpError what opening a vmcore throws
  */
 export function readVmcoreinfo(path: string): Vmcoreinfo | undefined {
-  const fd = openSync(path, 'r');
-  try {
-    const read = (offset: number, length: number): Uint8Array => {
-      const bytes = Buffer.alloc(length);
-      return bytes.subarray(0, readSync(fd, bytes, 0, length, offset));
-    };
-    for (const header of readElfCore(read, path).programHeaders) {
-      if (header.type !== PT_NOTE) continue;
-      const notes = readNotes(read(header.offset, Math.min(header.filesz, largestNotes)));
-      const note = notes.find(({ name }) => name === 'VMCOREINFO');
-      if (note !== undefined) return new Vmcoreinfo(Buffer.from(note.description).toString('latin1'));
-    }
-    return undefined;
-  } finally {
-    closeSync(fd);
-  }
+  const vmcore = new Vmcore(path);
+  vmcore.close();
+  return vmcore.vmcoreinfo;
 }
 
 const pieceBytes = 4 << 20;
