@@ -1,17 +1,33 @@
-import { collect } from '../../dump/collect.ts';
+import { type CollectReport, collect } from '../../dump/collect.ts';
 import { extractDmesg } from '../../dump/dmesg.ts';
-import { parseMakedumpfile } from '../../dump/options.ts';
+import { level } from '../../dump/filter.ts';
+import { type CollectRequest, parseMakedumpfile } from '../../dump/options.ts';
 import { KdumpError } from '../../lib/errors.ts';
-import type { CaptureTools } from './machine.ts';
+import type { CaptureTools, CollectHooks } from './machine.ts';
 
 /** Our own collector, as the capture uses it: no process of its own, its report as a value. */
 export const captureTools: CaptureTools = {
   extractDmesg,
-  collect: (argv, hooks) => collect(collectRequest(argv), hooks),
+  collect: (argv, hooks) => collectWhatever(collectRequest(argv), hooks),
 };
 
+/**
+ * Collects at the level that was asked for, or at what is possible: the command refuses to filter a vmcore that does
+ * not describe itself, but a crash cannot be repeated.
+ */
+function collectWhatever(request: CollectRequest, hooks: CollectHooks): CollectReport {
+  try {
+    return collect(request, hooks);
+  } catch (error) {
+    if (!(error instanceof KdumpError) || error.code !== 'no-vmcoreinfo') throw error;
+    const dumpLevel = request.dumpLevel & level.zero;
+    hooks.message(`${error.message}: saving every page instead, at dump level ${dumpLevel}`);
+    return collect({ ...request, dumpLevel }, hooks);
+  }
+}
+
 /** @throws KdumpError when makedumpfile would not take these words, or would not write a dump for them. */
-export function collectRequest(argv: readonly string[]) {
+export function collectRequest(argv: readonly string[]): CollectRequest {
   const command = parseMakedumpfile(argv);
   if (command.mode !== 'create')
     throw new KdumpError(
