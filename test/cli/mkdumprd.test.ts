@@ -82,7 +82,8 @@ describe('mkdumprd', () => {
         config: { host: 'vm', path: '/crash', target: { device: '/dev/vda' } },
         modules: ['squashfs', 'virtio', 'virtio_blk'],
       });
-      expect(described.items[0].path).toBe('/run/kdump/bin/node');
+      // Where node is one binary it is the largest file; Debian's keeps most of itself in a library.
+      expect(described.items[0].path).toMatch(/^\/run\/kdump\/(bin\/node|lib\/libnode\.so\.\d+)$/);
       expect(mkdumprd(...lab, image, release)).toMatchObject({
         status: 1,
         stderr: expect.stringMatching(/exists already\n.*-f to replace/),

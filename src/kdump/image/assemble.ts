@@ -92,6 +92,8 @@ export function assembleImage(plan: ImagePlan): AssembledImage {
   // The kernel finds node's loader by this path. A busybox that is not static has brought it along already.
   if (node !== undefined && node.loader.path !== busybox.loader) link(node.loader.path, node.loader.inTree);
 
+  for (const { path, inTree } of node?.links ?? []) link(path, inTree);
+
   const directories: CpioEntry[] = parentDirectories([
     ...entries.map(({ path }) => path),
     'run/x',

@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
@@ -30,6 +30,8 @@ export type NodeTree = {
   readonly items: readonly TreeItem[];
   /** The dynamic loader's path as node names it: there must be a link to it, or the kernel cannot start node. */
   readonly loader: { readonly path: string; readonly inTree: string };
+  /** Files that node opens by absolute paths: each has to be a link into the tree. */
+  readonly links: readonly { readonly path: string; readonly inTree: string }[];
   /** Libraries of the plan that are not installed here. */
   readonly missing: readonly string[];
 };
@@ -79,6 +81,8 @@ export function buildNodeTree(plan: NodeTreePlan): NodeTree {
       add(path, join('lib', basename(name)), 0o644);
     }
     add(loader, join('lib', basename(loader)), 0o755);
+    const builtins = externalBuiltins([plan.node, ...objects.map(({ path }) => path)]);
+    for (const builtin of builtins) add(builtin, join('builtins', builtin), 0o644);
     add(plan.koffi, 'app/koffi.node', 0o644);
     for (const bundle of plan.bundles) add(bundle, join('app', basename(bundle)), 0o644);
 
@@ -92,10 +96,26 @@ export function buildNodeTree(plan: NodeTreePlan): NodeTree {
       items,
       loader: { path: loader, inTree: join(paths.libraries, basename(loader)) },
       missing: listed.missing,
+      links: builtins.map((path) => ({ path, inTree: join(paths.tree, 'builtins', path) })),
     };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/**
+ * Scripts of node itself that a distribution keeps outside of it (configure --shared-builtin-…-path; Debian's nodejs
+ * does so with acorn, undici and others): node ends at once when one is missing. Their absolute paths stand in the
+ * binary, and nothing else says where they are.
+ */
+function externalBuiltins(binaries: readonly string[]): string[] {
+  const found = new Set<string>();
+  for (const binary of binaries) {
+    for (const [, path] of readFileSync(binary, 'latin1').matchAll(/\0(\/[\w@+./-]+\.js)(?=\0)/g)) {
+      if (existsSync(path!)) found.add(path!);
+    }
+  }
+  return [...found].sort();
 }
 
 const squashfsOptions = [

@@ -125,8 +125,12 @@ describe.runIf(installed('mksquashfs') && installed('unsquashfs'))('an image wit
   });
 
   it('lists every file with its size, the largest first, and what is not installed', () => {
-    expect(image.items[0]).toMatchObject({ path: '/run/kdump/bin/node', storedIn: 'squashfs' });
-    expect(image.items.map(({ path }) => path)).toContain('/run/kdump/app/koffi.node');
+    // Where node is one binary it is the largest file; Debian's keeps most of itself in a library.
+    expect(image.items[0]!.path).toMatch(/^\/run\/kdump\/(bin\/node|lib\/libnode\.so\.\d+)$/);
+    expect(image.items[0]!.storedIn).toBe('squashfs');
+    const paths = image.items.map(({ path }) => path);
+    expect(paths).toContain('/run/kdump/bin/node');
+    expect(paths).toContain('/run/kdump/app/koffi.node');
     expect(image.items.map(({ bytes }) => bytes)).toEqual(
       image.items.map(({ bytes }) => bytes).sort((a, b) => b - a),
     );

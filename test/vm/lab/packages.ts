@@ -1,0 +1,171 @@
+// Debian packages of any release, on any Debian host, without touching the host's own apt: a private state with its
+// own lists and an empty list of installed packages. Packages are downloaded and unpacked, never installed.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { KdumpError } from '../../../src/lib/errors.ts';
+import { type DebianMirrors, debianMirrors } from './apt-sources.ts';
+import { cached, cachePath, withLock, withTemporaryDirectory } from './cache.ts';
+import { check } from './process.ts';
+
+export type Suite = 'bookworm' | 'bookworm-security' | 'trixie' | 'trixie-security' | 'sid';
+
+/** What a look-up in the archive says of a package. */
+export type PackageVersion = { name: string; version: string; depends: string };
+
+const aDay = 24 * 3600_000;
+const keyrings = ['debian-archive-keyring.gpg', 'debian-archive-keyring.pgp'];
+
+/**
+ * Newest version of a package in suites of one release. Asked of the archive once a day; between, and when the
+ * archive cannot be reached, the last answer holds.
+ */
+export async function newest(suites: readonly Suite[], name: string): Promise<PackageVersion> {
+  const record = cachePath('newest', `${suites.join('+')}-${name}.json`);
+  if (isFresh(record)) return JSON.parse(readFileSync(record, 'utf8')) as PackageVersion;
+  try {
+    const config = await aptState(suites);
+    const shown = await check('apt-cache', ['-c', config, 'show', '--no-all-versions', name]);
+    const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(shown)?.[1] ?? '';
+    const found = { name, version: field('Version'), depends: field('Depends') };
+    if (found.version === '') {
+      throw new KdumpError('lab-package', `${suites.join(' and ')} have no package ${name}`);
+    }
+    mkdirSync(dirname(record), { recursive: true });
+    writeFileSync(record, JSON.stringify(found));
+    return found;
+  } catch (error) {
+    if (!existsSync(record)) throw error;
+    return JSON.parse(readFileSync(record, 'utf8')) as PackageVersion;
+  }
+}
+
+/**
+ * Directory with the contents of a package, downloaded and unpacked when the cache lacks this version.
+ * @param alone without the packages it depends on; otherwise all of them are unpacked into the same tree, so that the
+ *   program in it needs nothing of the host.
+ */
+export async function unpacked(
+  suites: readonly Suite[],
+  wanted: Pick<PackageVersion, 'name' | 'version'>,
+  alone: boolean,
+): Promise<string> {
+  const kind = alone ? 'packages' : 'trees';
+  const directory = cachePath(kind, `${wanted.name}_${wanted.version.replaceAll(':', '%3a')}`);
+  return cached(directory, async (incomplete) => {
+    const config = await aptState(suites);
+    const precise = `${wanted.name}=${wanted.version}`;
+    await withTemporaryDirectory(async (downloads) => {
+      if (alone) {
+        await check('apt-get', ['-c', config, 'download', precise], { cwd: downloads, timeout: 600_000 });
+      } else {
+        mkdirSync(join(downloads, 'partial'));
+        const options = ['-o', `Dir::Cache::archives=${downloads}`, '--yes', '--no-install-recommends'];
+        await check('apt-get', ['-c', config, ...options, '--download-only', 'install', precise], {
+          timeout: 600_000,
+        });
+      }
+      const archives = readdirSync(downloads).filter((file) => file.endsWith('.deb'));
+      mkdirSync(incomplete, { recursive: true });
+      for (const archive of archives.sort()) {
+        await check('dpkg-deb', ['-x', join(downloads, archive), incomplete], { timeout: 300_000 });
+      }
+    });
+  });
+}
+
+function isFresh(path: string): boolean {
+  return existsSync(path) && Date.now() - statSync(path).mtimeMs < aDay;
+}
+
+/**
+ * Private apt state for suites; its lists are at most a day old.
+ * @returns path of the configuration file to give to apt-get and apt-cache by `-c`.
+ */
+async function aptState(suites: readonly Suite[]): Promise<string> {
+  const directory = cachePath('apt', suites.join('+'));
+  const config = join(directory, 'apt.conf');
+  const updated = join(directory, 'updated');
+  return withLock(directory, async () => {
+    if (isFresh(updated) && existsSync(config)) return config;
+    const mirrors = hostMirrors();
+    const update = async (security: string | undefined) => {
+      rmSync(directory, { recursive: true, force: true });
+      for (const each of ['state/lists/partial', 'cache/archives/partial', 'log']) {
+        mkdirSync(join(directory, each), { recursive: true });
+      }
+      const sources = suites.map((suite) => sourceLine(suite, { ...mirrors, security })).join('');
+      writeFileSync(join(directory, 'sources.list'), sources);
+      writeFileSync(join(directory, 'status'), '');
+      writeFileSync(config, aptConfig(directory));
+      await check('apt-get', ['-c', config, 'update', '--error-on=any'], { timeout: 600_000 });
+    };
+    const wantsSecurity = suites.some((suite) => suite.endsWith('-security'));
+    if (wantsSecurity && mirrors.security === undefined) {
+      // A minimal system names only the main archive; its mirror most often has the other one beside it.
+      const beside = mirrors.archive.replace(/\/debian\/?$/, '/debian-security');
+      await update(beside === mirrors.archive ? undefined : beside).catch(() => update(undefined));
+    } else {
+      await update(mirrors.security);
+    }
+    writeFileSync(updated, '');
+    return config;
+  });
+}
+
+/** The host's own apt.conf (proxies, timeouts) stays in force under this one; only state and sources are ours. */
+function aptConfig(directory: string): string {
+  return [
+    `Dir::State "${directory}/state";`,
+    `Dir::State::status "${directory}/status";`,
+    `Dir::Cache "${directory}/cache";`,
+    `Dir::Log "${directory}/log";`,
+    `Dir::Etc::sourcelist "${directory}/sources.list";`,
+    'Dir::Etc::sourceparts "/dev/null";',
+    'Dir::Etc::preferences "/dev/null";',
+    'Dir::Etc::preferencesparts "/dev/null";',
+    // The user who runs apt owns these directories; apt's own user may not even reach them.
+    'APT::Sandbox::User "root";',
+    'Acquire::Retries "3";',
+    'Acquire::Languages "none";',
+    'APT::Get::List-Cleanup "true";',
+    // Hooks of the host (a container's clean-up, a desktop's notifier) are for the host's own state.
+    '#clear APT::Update::Post-Invoke;',
+    '#clear APT::Update::Post-Invoke-Success;',
+    '#clear APT::Update::Pre-Invoke;',
+    '',
+  ].join('\n');
+}
+
+/** A line of sources.list; empty for a security suite when no archive of that kind is known. */
+function sourceLine(suite: Suite, mirrors: DebianMirrors): string {
+  const keyring = keyrings.map((name) => `/usr/share/keyrings/${name}`).find((path) => existsSync(path));
+  if (keyring === undefined) {
+    throw new KdumpError('lab-keyring', 'no Debian archive keyring in /usr/share/keyrings', {
+      fix: 'apt-get install debian-archive-keyring',
+    });
+  }
+  const uri = suite.endsWith('-security') ? mirrors.security : mirrors.archive;
+  return uri === undefined ? '' : `deb [signed-by=${keyring}] ${uri} ${suite} main\n`;
+}
+
+function hostMirrors(): DebianMirrors {
+  const mirrors = debianMirrors(hostSources());
+  if (mirrors === undefined) {
+    throw new KdumpError('lab-mirror', 'no Debian archive among the sources in /etc/apt', {
+      fix: 'the lab takes the mirror from /etc/apt/sources.list or /etc/apt/sources.list.d: name one there',
+    });
+  }
+  return mirrors;
+}
+
+function hostSources(): Map<string, string> {
+  const files = new Map<string, string>();
+  if (existsSync('/etc/apt/sources.list')) {
+    files.set('sources.list', readFileSync('/etc/apt/sources.list', 'utf8'));
+  }
+  const parts = '/etc/apt/sources.list.d';
+  for (const name of existsSync(parts) ? readdirSync(parts) : []) {
+    if (/\.(list|sources)$/.test(name)) files.set(name, readFileSync(join(parts, name), 'utf8'));
+  }
+  return files;
+}
