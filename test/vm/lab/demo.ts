@@ -1,4 +1,4 @@
-// The demo: the road once, then what came of it in one screen. Bundled and started by scripts/demo.mjs.
+// The demo: the road once, then what came of it in one screen. Bundled and started by scripts/run-ts.mjs.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CollectReport } from '../../../src/dump/collect.ts';
