@@ -20,6 +20,8 @@ programs='
   xz xz-utils
   zstd zstd
   gzip gzip
+  dracut dracut-core
+  systemctl systemd
 '
 # Packages without a program of their own: codecs that are loaded by FFI, the keys of Debian's archive.
 libraries='liblzo2-2 libzstd1 libdeflate0 libsnappy1v5 debian-archive-keyring ca-certificates'

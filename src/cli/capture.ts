@@ -1,5 +1,5 @@
 import { readFileSync, writeSync } from 'node:fs';
-import { captureConfigPath, parseCaptureConfig } from '../kdump/capture/config.ts';
+import { captureConfigPath, mountPointOf, parseCaptureConfig } from '../kdump/capture/config.ts';
 import { runAfterFailure, runCapture } from '../kdump/capture/flow.ts';
 import { localMachine } from '../kdump/capture/local-machine.ts';
 import { captureTools } from '../kdump/capture/tools.ts';
@@ -17,7 +17,7 @@ function main(argv: readonly string[]): number {
     throw new KdumpError('usage', `--after-failure ${status}: not an exit status`);
   const config = parseCaptureConfig(readFileSync(captureConfigPath, 'utf8'));
   // At once, not when the event loop comes around to it: the collector never lets it.
-  const machine = localMachine((line) => void writeSync(1, `${line}\n`));
+  const machine = localMachine((line) => void writeSync(1, `${line}\n`), mountPointOf(config.target));
   const outcome =
     status === undefined
       ? runCapture(config, machine, captureTools)

@@ -1,13 +1,17 @@
+import { existsSync } from 'node:fs';
 import { hostname, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type FinalAction, finalActions } from '../kdump/capture/config.ts';
+import { type FinalAction, finalActions, targetName } from '../kdump/capture/config.ts';
 import type { AssembledImage } from '../kdump/image/assemble.ts';
 import { buildImage, planCaptureImage } from '../kdump/image/capture-image.ts';
+import { writeCaptureTree } from '../kdump/image/capture-tree.ts';
+import type { CaptureRequest } from '../kdump/image/settings.ts';
 import { describeError, exitCodeOf, KdumpError } from '../lib/errors.ts';
-import { getopt, hasOption, lastValue, type OptionSpec } from '../lib/getopt.ts';
+import { getopt, hasOption, lastValue, type OptionSpec, type ParsedArguments } from '../lib/getopt.ts';
 import { version } from '../lib/version.ts';
 
 const usage = `Usage: mkdumprd [OPTION]... IMAGE [KERNEL_RELEASE]
+       mkdumprd --into DIR [--mounted-at DIR] [OPTION]...
 
 Builds the initramfs with which a crash kernel saves the dump. Without options, dumps go to the file system
 that /var/crash is on, and the image suits this machine and its running kernel.
@@ -22,6 +26,10 @@ that /var/crash is on, and the image suits this machine and its running kernel.
   --add-drivers "A B"     modules that reach the target (default: the drivers of the local device)
   --modules-root DIR      root below which lib/modules/KERNEL_RELEASE lies (default: /)
   -f, --force             replace an existing image
+      --if-missing        do nothing when the image is there
+      --into DIR          build no image: add the capture to the tree of an initramfs that dracut builds, which brings
+                          drivers and mounts the target; of the options above, --path to --final-action apply
+      --mounted-at DIR    with --into: where that initramfs mounts the target (default: /sysroot)
   -d, --debug             say what goes into the image
       --json              print what was built as JSON
   -h, --help              print this help
@@ -39,44 +47,86 @@ const options: readonly OptionSpec[] = [
   { name: 'add-drivers', takesValue: true },
   { name: 'modules-root', takesValue: true },
   { name: 'force', short: 'f' },
+  { name: 'if-missing' },
+  { name: 'into', takesValue: true },
+  { name: 'mounted-at', takesValue: true },
   { name: 'debug', short: 'd' },
   { name: 'json' },
   { name: 'help', short: 'h' },
   { name: 'version', short: 'v' },
 ];
 
+/** What an initramfs settles by itself when the capture is added to it. */
+const imageOnly = [
+  'target',
+  'fstype',
+  'mount-options',
+  'add-drivers',
+  'modules-root',
+  'force',
+  'if-missing',
+] as const;
+/** Where dracut mounts the root file system. */
+const defaultMountPoint = '/sysroot';
+
 function main(argv: readonly string[]): undefined {
   const parsed = getopt(argv, options);
   if (hasOption(parsed, 'help')) return print(usage);
   if (hasOption(parsed, 'version')) return print(`mkdumprd: kdump-tools version ${version}\n`);
-  const [path, kernelRelease = release(), ...more] = parsed.positionals;
-  if (path === undefined || more.length > 0)
-    throw new KdumpError(
-      'usage',
-      path === undefined ? 'no IMAGE given' : `unexpected argument "${more[0]}"`,
-      {
-        fix: 'See mkdumprd --help.',
-      },
-    );
+  return hasOption(parsed, 'into') ? addToTree(parsed) : makeImage(parsed);
+}
+
+const wrongUsage = (message: string) => new KdumpError('usage', message, { fix: 'See mkdumprd --help.' });
+
+/** What both kinds of building are told. */
+function captureRequest(parsed: ParsedArguments): CaptureRequest {
   const finalAction = lastValue(parsed, 'final-action');
   if (finalAction !== undefined && !finalActions.includes(finalAction as FinalAction))
     throw new KdumpError('usage', `--final-action ${finalAction}: expected ${finalActions.join(', ')}`);
+  return {
+    path: lastValue(parsed, 'path'),
+    host: lastValue(parsed, 'host') ?? hostname(),
+    coreCollector: lastValue(parsed, 'core-collector'),
+    finalAction: finalAction as FinalAction | undefined,
+    captureBundle: fileURLToPath(new URL('./capture.mjs', import.meta.url)),
+    node: process.execPath,
+  };
+}
 
+function addToTree(parsed: ParsedArguments): undefined {
+  const into = lastValue(parsed, 'into')!;
+  const unfit = imageOnly.find((name) => hasOption(parsed, name));
+  if (unfit !== undefined) throw wrongUsage(`--${unfit} says how an image is built, but --into builds none`);
+  if (parsed.positionals.length > 0)
+    throw wrongUsage(`--into takes no image and no kernel, but ${parsed.positionals[0]} was given`);
+  const mountPoint = lastValue(parsed, 'mounted-at') ?? defaultMountPoint;
+  const tree = writeCaptureTree(into, { ...captureRequest(parsed), mountPoint });
+  if (hasOption(parsed, 'json')) return print(`${JSON.stringify({ into, ...tree }, undefined, 2)}\n`);
+  print(`${into}: capture added, dumps go to ${tree.config.path} below ${mountPoint}\n`);
+  tellMissing(tree.missingLibraries);
+  if (hasOption(parsed, 'debug'))
+    for (const { path, bytes } of tree.files) print(`${mebibytes(bytes).padStart(8)} MiB  ${path}\n`);
+}
+
+function makeImage(parsed: ParsedArguments): undefined {
+  const [path, kernelRelease = release(), ...more] = parsed.positionals;
+  if (path === undefined || more.length > 0)
+    throw wrongUsage(path === undefined ? 'no IMAGE given' : `unexpected argument "${more[0]}"`);
+  if (hasOption(parsed, 'mounted-at')) throw wrongUsage('--mounted-at is of use only with --into');
+  if (hasOption(parsed, 'if-missing')) {
+    if (hasOption(parsed, 'force')) throw wrongUsage('--if-missing keeps an image and -f replaces it');
+    if (existsSync(path)) return print(`${path} is there already\n`);
+  }
   const { plan, config } = planCaptureImage({
+    ...captureRequest(parsed),
     kernelRelease,
     modulesRoot: lastValue(parsed, 'modules-root') ?? '/',
     target: lastValue(parsed, 'target'),
     fstype: lastValue(parsed, 'fstype'),
     mountOptions: lastValue(parsed, 'mount-options'),
-    path: lastValue(parsed, 'path'),
-    host: lastValue(parsed, 'host') ?? hostname(),
-    coreCollector: lastValue(parsed, 'core-collector'),
-    finalAction: finalAction as FinalAction | undefined,
     drivers: lastValue(parsed, 'add-drivers')
       ?.split(/[\s,]+/)
       .filter((word) => word !== ''),
-    captureBundle: fileURLToPath(new URL('./capture.mjs', import.meta.url)),
-    node: process.execPath,
   });
   const image = buildImage(path, plan, hasOption(parsed, 'force'));
   if (hasOption(parsed, 'json')) {
@@ -84,11 +134,15 @@ function main(argv: readonly string[]): undefined {
     return print(`${JSON.stringify({ image: path, kernelRelease, config, ...described }, undefined, 2)}\n`);
   }
   print(
-    `${path}: ${mebibytes(image.bytes)} MiB for kernel ${kernelRelease}, dumps go to ${config.path} on ${config.target.device}\n`,
+    `${path}: ${mebibytes(image.bytes)} MiB for kernel ${kernelRelease}, dumps go to ${config.path} on ${targetName(config.target)}\n`,
   );
-  for (const library of image.missingLibraries)
-    print(`${library} is not installed here, so the capture has to do without it\n`);
+  tellMissing(image.missingLibraries);
   if (hasOption(parsed, 'debug')) print(describeImage(image));
+}
+
+function tellMissing(libraries: readonly string[]): void {
+  for (const library of libraries)
+    print(`${library} is not installed here, so the capture has to do without it\n`);
 }
 
 const largestShown = 20;

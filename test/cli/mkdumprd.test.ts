@@ -54,6 +54,12 @@ describe('mkdumprd', () => {
     [['a', 'b', 'c'], /unexpected argument "c"/],
     [['--nonsense', 'a'], /unrecognized option '--nonsense'/],
     [['--final-action', 'sleep', 'a'], /expected reboot, poweroff, halt/],
+    [['-f', '--if-missing', 'a'], /--if-missing keeps an image and -f replaces it/],
+    [['--mounted-at', '/sysroot', 'a'], /--mounted-at is of use only with --into/],
+    [['--into', 'tree', 'a'], /--into takes no image and no kernel, but a was given/],
+    [['--into', 'tree', '--target', '/dev/vda'], /--target says how an image is built/],
+    [['--into', '/nonexistent/tree'], /\/nonexistent\/tree is not a directory/],
+    [['--into', '/proc', '--mounted-at', 'sysroot'], /target\.mountPoint is "sysroot"/],
   ])('refuses %j', (args, message) => {
     expect(mkdumprd(...args)).toMatchObject({
       status: 1,

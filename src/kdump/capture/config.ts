@@ -1,14 +1,25 @@
 import { KdumpError } from '../../lib/errors.ts';
+import { paths } from './paths.ts';
+
+/** Where dumps go: a device that the capture mounts, or a file system that somebody else has mounted before it begins. */
+export type CaptureTarget = TargetDevice | MountedTarget;
+
+export type TargetDevice = {
+  /** /dev/…, UUID=… or LABEL=… */
+  readonly device: string;
+  readonly fstype: string;
+  /** Words of fstab's fourth column, comma-separated; may be empty. */
+  readonly mountOptions: string;
+};
+
+export type MountedTarget = {
+  /** Directory on which it is mounted, absolute. The capture mounts nothing and unmounts nothing. */
+  readonly mountPoint: string;
+};
 
 /** What the capture image is told at build time: the one file of settings in it. */
 export type CaptureConfig = {
-  readonly target: {
-    /** /dev/…, UUID=… or LABEL=… */
-    readonly device: string;
-    readonly fstype: string;
-    /** Words of fstab's fourth column, comma-separated; may be empty. */
-    readonly mountOptions: string;
-  };
+  readonly target: CaptureTarget;
   /** Directory on the target below which dumps are kept, absolute. */
   readonly path: string;
   /** First part of a dump directory's name. */
@@ -22,6 +33,17 @@ export type CaptureConfig = {
 
 export const finalActions = ['reboot', 'poweroff', 'halt'] as const;
 export type FinalAction = (typeof finalActions)[number];
+
+/** Somebody else mounts the target, and unmounts it. */
+export const isMountedTarget = (target: CaptureTarget): target is MountedTarget => 'mountPoint' in target;
+
+/** The target as a reader knows it. */
+export const targetName = (target: CaptureTarget): string =>
+  isMountedTarget(target) ? target.mountPoint : target.device;
+
+/** Directory below which the target is found while the capture runs. */
+export const mountPointOf = (target: CaptureTarget): string =>
+  isMountedTarget(target) ? target.mountPoint : paths.target;
 
 /** Where the file lies in the image. */
 export const captureConfigPath = '/etc/kdump/capture.json';
@@ -62,13 +84,18 @@ export function checkCaptureConfig(config: CaptureConfig, name: string): void {
   if (typeof config !== 'object' || config === null) wrong('the whole', 'an object', config);
   const { target, path, host, coreCollector, finalAction, deviceTimeout } = config;
   if (typeof target !== 'object' || target === null) wrong('target', 'an object', target);
-  if (typeof target.device !== 'string' || !/^(\/dev\/.|UUID=.|LABEL=.)/.test(target.device))
-    wrong('target.device', '/dev/…, UUID=… or LABEL=…', target.device);
-  if (typeof target.fstype !== 'string' || !/^[a-z0-9_.-]+$/.test(target.fstype))
-    wrong('target.fstype', 'the name of a file system', target.fstype);
-  if (typeof target.mountOptions !== 'string') wrong('target.mountOptions', 'text', target.mountOptions);
-  if (typeof path !== 'string' || !path.startsWith('/') || path.split('/').includes('..'))
-    wrong('path', 'an absolute path', path);
+  if (isMountedTarget(target)) {
+    // The shell that runs beside the capture looks for it in /proc/mounts, where other characters are escaped.
+    if (!isAbsolute(target.mountPoint) || !/^(\/[\w.:+-]+)+$/.test(target.mountPoint))
+      wrong('target.mountPoint', 'an absolute path of plain characters', target.mountPoint);
+  } else {
+    if (typeof target.device !== 'string' || !/^(\/dev\/.|UUID=.|LABEL=.)/.test(target.device))
+      wrong('target.device', '/dev/…, UUID=… or LABEL=…', target.device);
+    if (typeof target.fstype !== 'string' || !/^[a-z0-9_.-]+$/.test(target.fstype))
+      wrong('target.fstype', 'the name of a file system', target.fstype);
+    if (typeof target.mountOptions !== 'string') wrong('target.mountOptions', 'text', target.mountOptions);
+  }
+  if (!isAbsolute(path)) wrong('path', 'an absolute path', path);
   if (typeof host !== 'string' || !/^[^/\0]+$/.test(host) || host.startsWith('.'))
     wrong('host', 'a name without slashes', host);
   if (!Array.isArray(coreCollector) || coreCollector.some((word) => typeof word !== 'string'))
@@ -80,3 +107,6 @@ export function checkCaptureConfig(config: CaptureConfig, name: string): void {
   if (typeof deviceTimeout !== 'number' || !(deviceTimeout > 0) || deviceTimeout > 3600)
     wrong('deviceTimeout', 'seconds, above 0 and up to 3600', deviceTimeout);
 }
+
+const isAbsolute = (path: unknown): boolean =>
+  typeof path === 'string' && path.startsWith('/') && !path.split('/').includes('..');

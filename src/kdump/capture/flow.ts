@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
 import { progressLine } from '../../lib/progress.ts';
 import { finishDurably, incompleteName, syncDirectory, writeFileDurably } from '../../system/durable.ts';
-import type { CaptureConfig } from './config.ts';
+import { type CaptureConfig, isMountedTarget, type TargetDevice, targetName } from './config.ts';
 import { type CaptureLog, openCaptureLog } from './log.ts';
 import type { CaptureMachine, CaptureTools, CollectHooks } from './machine.ts';
 import { stalledWords } from './paths.ts';
@@ -37,6 +37,7 @@ type Capture = {
   readonly tools: CaptureTools;
   readonly log: CaptureLog;
   readonly report: DumpReport;
+  /** Where the target is: its device, or the directory on which it was mounted for us; null until it is there. */
   device: string | null;
   directory: string | null;
 };
@@ -65,13 +66,22 @@ const secondsBetweenSamples = 1;
 const reserveName = 'reserve-incomplete';
 const reserveBytes = 1 << 20;
 
-const targetSteps: readonly Step[] = [
-  { name: 'device', bound: smallFileBound, essential: true, run: waitForDevice },
-  { name: 'mount', bound: mountBound, essential: true, run: mountTarget },
-];
+/** How the target is reached. Whoever has mounted it before the capture unmounts it after the capture. */
+function targetSteps({ target }: CaptureConfig): readonly Step[] {
+  if (isMountedTarget(target))
+    return [{ name: 'mount', bound: smallFileBound, essential: true, run: findMounted }];
+  return [
+    {
+      name: 'device',
+      bound: smallFileBound,
+      essential: true,
+      run: (capture) => waitForDevice(capture, target),
+    },
+    { name: 'mount', bound: mountBound, essential: true, run: (capture) => mountTarget(capture, target) },
+  ];
+}
 
-const captureSteps: readonly Step[] = [
-  ...targetSteps,
+const savingSteps: readonly Step[] = [
   { name: 'directory', bound: smallFileBound, essential: true, run: makeDirectory },
   { name: 'marker', bound: smallFileBound, run: writeMarker },
   { name: 'dmesg', bound: collectBound, run: saveDmesg },
@@ -95,7 +105,7 @@ export function runCapture(
     directory: null,
   };
   identifyCrash(capture);
-  runSteps(capture, captureSteps);
+  runSteps(capture, [...targetSteps(config), ...savingSteps]);
   return end(capture);
 }
 
@@ -125,11 +135,11 @@ export function runAfterFailure(
   log.say(report.errors.at(-1)!.message);
   if (left === undefined) identifyCrash(capture);
 
-  const steps: Step[] = [...targetSteps];
-  if (capture.directory === null) steps.push(...captureSteps.filter(({ name }) => name === 'directory'));
+  const steps: Step[] = [...targetSteps(config)];
+  if (capture.directory === null) steps.push(...savingSteps.filter(({ name }) => name === 'directory'));
   const hasDmesg = capture.directory !== null && existsSync(join(capture.directory, dmesgName));
   // What has ended a capture once is not tried again.
-  if (!hasDmesg && left?.step !== 'dmesg') steps.push(...captureSteps.filter(({ name }) => name === 'dmesg'));
+  if (!hasDmesg && left?.step !== 'dmesg') steps.push(...savingSteps.filter(({ name }) => name === 'dmesg'));
   runSteps(capture, steps);
   return end(capture);
 }
@@ -211,9 +221,8 @@ function identifyCrash({ machine, report, log }: Capture): void {
   }
 }
 
-function waitForDevice(capture: Capture): void {
+function waitForDevice(capture: Capture, { device }: TargetDevice): void {
   const { config, machine, log } = capture;
-  const { device } = config.target;
   const until = machine.uptime() + config.deviceTimeout;
   machine.promise(config.deviceTimeout + smallFileBound);
   for (;;) {
@@ -236,15 +245,29 @@ function waitForDevice(capture: Capture): void {
   }
 }
 
-function mountTarget(capture: Capture): void {
-  const { config, machine, log, report } = capture;
+function mountTarget(capture: Capture, { fstype, mountOptions }: TargetDevice): void {
+  const { machine, log } = capture;
   if (!machine.isMounted()) {
     mkdirSync(machine.mountPoint, { recursive: true });
-    machine.mount(capture.device!, config.target.fstype, config.target.mountOptions);
+    machine.mount(capture.device!, fstype, mountOptions);
   }
+  log.say(`mounted ${capture.device} (${fstype}), ${mebibytes(measureFree(capture))} MiB free`);
+}
+
+function findMounted(capture: Capture): void {
+  const { machine, log } = capture;
+  if (!machine.isMounted())
+    throw new KdumpError('not-mounted', `nothing is mounted on ${machine.mountPoint}`, {
+      fix: 'Let the initramfs mount the file system that is to take the dump.',
+    });
+  capture.device = machine.mountPoint;
+  log.say(`${machine.mountPoint} is mounted, ${mebibytes(measureFree(capture))} MiB free`);
+}
+
+function measureFree({ machine, report }: Capture): number {
   const { bavail, bsize } = statfsSync(machine.mountPoint);
   report.targetFreeBytes = bavail * bsize;
-  log.say(`mounted ${capture.device} (${config.target.fstype}), ${mebibytes(bavail * bsize)} MiB free`);
+  return report.targetFreeBytes;
 }
 
 /** HOST-YYYY-MM-DD-HH:MM:SS in UTC, of the crash where its time is known; numbered when it is there already. */
@@ -256,7 +279,7 @@ function makeDirectory(capture: Capture): void {
   if (statSync(parent).dev !== statSync(machine.mountPoint).dev)
     throw new KdumpError(
       'path-leaves-target',
-      `${config.path} is not on ${config.target.device}: a link leads out of it`,
+      `${config.path} is not on ${targetName(config.target)}: a link leads out of it`,
       {
         fix: 'Name the directory itself with --path.',
       },
@@ -274,7 +297,7 @@ function makeDirectory(capture: Capture): void {
     }
   }
   syncDirectory(parent);
-  log.say(`saving to ${capture.directory.slice(machine.mountPoint.length)} on ${config.target.device}`);
+  log.say(`saving to ${capture.directory.slice(machine.mountPoint.length)} on ${targetName(config.target)}`);
 }
 
 function writeMarker({ directory, report }: Capture): void {
@@ -340,7 +363,7 @@ function collectHooks(capture: Capture): CollectHooks {
 
 /** Writes down how it went, in order of worth: each file is tried, whatever happened to the one before. */
 function end(capture: Capture): CaptureOutcome {
-  const { machine, report, log, directory } = capture;
+  const { config, machine, report, log, directory } = capture;
   const reached =
     directory !== null && capture.device !== null && machine.isMounted() && existsSync(directory);
   if (!reached) {
@@ -368,9 +391,11 @@ function end(capture: Capture): CaptureOutcome {
     writeFileDurably(join(directory, 'dump.json'), toJson(report));
     syncDirectory(dirname(directory));
   });
-  machine.promise(smallFileBound);
-  const unmounted = attempt(capture, 'unmount', () => machine.unmount());
-  if (unmounted) log.say('the target is unmounted');
+  if (!isMountedTarget(config.target)) {
+    machine.promise(smallFileBound);
+    const unmounted = attempt(capture, 'unmount', () => machine.unmount());
+    if (unmounted) log.say('the target is unmounted');
+  }
   return { report, directory, recorded };
 }
 

@@ -9,15 +9,16 @@ import { paths } from './paths.ts';
 /**
  * The machine that this process runs on, as the capture kernel's init has set it up.
  * @param print shows one line on the console
+ * @param mountPoint where the target is, or gets, mounted
  */
-export function localMachine(print: (line: string) => void): CaptureMachine {
+export function localMachine(print: (line: string) => void, mountPoint: string): CaptureMachine {
   // One read of /proc/uptime; the hooks ask for the time far more often than the file should be opened.
   const bootToStart = Number((readText('/', 'proc/uptime') ?? '0').split(' ')[0]) - performance.now() / 1000;
   const uptime = (): number => bootToStart + performance.now() / 1000;
   const pause = new Int32Array(new SharedArrayBuffer(4));
   return {
     vmcore: paths.vmcore,
-    mountPoint: paths.target,
+    mountPoint,
     stateFile: paths.state,
     logFile: paths.log,
     release: release(),
@@ -27,9 +28,9 @@ export function localMachine(print: (line: string) => void): CaptureMachine {
     sleep: (seconds) => void Atomics.wait(pause, 0, 0, seconds * 1000),
     print,
     findDevice: findBlockDevice,
-    mount: (device, fstype, options) => mount(device, paths.target, fstype, options),
-    isMounted: () => readMounts().some(({ target }) => target === paths.target),
-    unmount: () => unmount(paths.target),
+    mount: (device, fstype, options) => mount(device, mountPoint, fstype, options),
+    isMounted: () => readMounts().some(({ target }) => target === mountPoint),
+    unmount: () => unmount(mountPoint),
     memory: readMemory,
     kernelLog: readKernelLog,
     promise: (seconds) => {

@@ -7,6 +7,8 @@ export const paths = {
   node: '/run/kdump/bin/node',
   libraries: '/run/kdump/lib',
   capture: '/run/kdump/app/capture.mjs',
+  /** In an initramfs of another builder's: runs the capture and reboots. */
+  script: '/usr/lib/kdump/capture.sh',
   modules: '/modules',
   target: '/run/target',
   log: '/run/capture.log',

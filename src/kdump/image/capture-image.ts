@@ -2,40 +2,25 @@ import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import { KdumpError } from '../../lib/errors.ts';
 import { writeFileDurably } from '../../system/durable.ts';
-import { koffiAddon } from '../../system/shared-objects.ts';
 import { findBlockDevice, readFileSystemIdentity } from '../block-devices.ts';
-import {
-  type CaptureConfig,
-  captureConfigPath,
-  captureDefaults,
-  checkCaptureConfig,
-  type FinalAction,
-} from '../capture/config.ts';
-import { collectRequest } from '../capture/tools.ts';
+import { type CaptureConfig, captureDefaults } from '../capture/config.ts';
 import { type AssembledImage, assembleImage, type ImagePlan } from './assemble.ts';
 import { captureInit } from './capture-init.ts';
 import { driversOfBlockDevice, modulesForDrivers } from './drivers.ts';
 import { fileSystemModule, openModuleTree } from './modules.ts';
-import { codecLibraries } from './node-tree.ts';
+import { type CaptureRequest, settleCapture } from './settings.ts';
 import { targetOfDirectory } from './target.ts';
 
 /** What mkdumprd is asked for; what is left out is derived from this machine. */
-export type CaptureImageRequest = {
+export type CaptureImageRequest = CaptureRequest & {
   readonly kernelRelease: string;
   readonly modulesRoot: string;
   /** /dev/…, UUID=… or LABEL=…; the file system that `path` is on when absent */
   readonly target?: string | undefined;
   readonly fstype?: string | undefined;
   readonly mountOptions?: string | undefined;
-  readonly path?: string | undefined;
-  readonly host: string;
-  readonly coreCollector?: string | undefined;
-  readonly finalAction?: FinalAction | undefined;
   /** Driver modules of the target; derived from sysfs when absent. */
   readonly drivers?: readonly string[] | undefined;
-  /** The bundle of src/cli/capture.ts. */
-  readonly captureBundle: string;
-  readonly node: string;
 };
 
 /**
@@ -44,27 +29,9 @@ export type CaptureImageRequest = {
  */
 export function planCaptureImage(request: CaptureImageRequest): { config: CaptureConfig; plan: ImagePlan } {
   const target = settleTarget(request);
-  const coreCollector = (request.coreCollector ?? captureDefaults.coreCollector).trim().split(/\s+/);
-  const config: CaptureConfig = {
-    target: {
-      device: target.device,
-      fstype: target.fstype,
-      mountOptions: request.mountOptions ?? captureDefaults.mountOptions,
-    },
-    path: target.directory,
-    host: request.host,
-    coreCollector,
-    finalAction: request.finalAction ?? captureDefaults.finalAction,
-    deviceTimeout: captureDefaults.deviceTimeout,
-  };
-  checkCaptureConfig(config, 'capture settings');
-  // A wrong option is found now, not in the crash kernel.
-  if (coreCollector[0] === 'makedumpfile')
-    collectRequest([...coreCollector.slice(1), '/proc/vmcore', 'vmcore-incomplete']);
-  if (!existsSync(request.captureBundle))
-    throw new KdumpError('not-built', `${request.captureBundle} does not exist`, {
-      fix: 'Run npm run build in the directory of kdump-tools.',
-    });
+  const { device, fstype, directory } = target;
+  const mountOptions = request.mountOptions ?? captureDefaults.mountOptions;
+  const { config, files, nodeTree } = settleCapture({ device, fstype, mountOptions }, directory, request);
   const { index } = openModuleTree(request.modulesRoot, request.kernelRelease);
   const drivers =
     request.drivers ??
@@ -81,19 +48,8 @@ export function planCaptureImage(request: CaptureImageRequest): { config: Captur
       kernelRelease: request.kernelRelease,
       modulesRoot: request.modulesRoot,
       modules: [...drivers, fileSystemModule(index, target.fstype)],
-      files: [
-        {
-          path: captureConfigPath,
-          mode: 0o600,
-          data: Buffer.from(`${JSON.stringify(config, undefined, 2)}\n`),
-        },
-      ],
-      nodeTree: {
-        node: request.node,
-        libraries: codecLibraries,
-        koffi: koffiAddon(),
-        bundles: [request.captureBundle],
-      },
+      files,
+      nodeTree,
     },
   };
 }

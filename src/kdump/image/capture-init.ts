@@ -1,4 +1,10 @@
-import { type CaptureConfig, captureConfigPath } from '../capture/config.ts';
+import {
+  type CaptureConfig,
+  type CaptureTarget,
+  captureConfigPath,
+  isMountedTarget,
+  mountPointOf,
+} from '../capture/config.ts';
 import { paths, stalledWords } from '../capture/paths.ts';
 import { defineSay, loadModules, mountNodeTree, mountSystem, nodeCommand, shellQuote } from './shell.ts';
 
@@ -18,10 +24,41 @@ export function captureInit(config: CaptureConfig): string {
 # PID 1 of the capture kernel, written by mkdumprd. Every road through it ends in a reboot.
 ${mountSystem}
 ${defineSay}
+${defineLeave(config)}
 say "capture kernel is up"
 ${loadModules}
 ${mountNodeTree}
-# The capture promises by when its next sign of life is due. When that passes, it is ended, so that the
+${captureAndLeave(config, nodeCommand)}`;
+}
+
+/**
+ * Text of the script that another initramfs (dracut's) runs in a crash kernel when it has mounted the target; with an
+ * argument, that it runs because it could not: the argument says why.
+ * @param loader node's dynamic loader in the tree. It is called by its name, since that initramfs puts the loader of its
+ * own programs where node looks for one.
+ */
+export function captureScript(config: CaptureConfig, loader: string): string {
+  return `#!/bin/sh
+# Runs the capture in a crash kernel, written by mkdumprd. Every road through it ends in a reboot.
+if (exec > /dev/console) 2> /dev/null; then
+  exec > /dev/console 2>&1
+fi
+${defineSay}
+${defineLeave(config)}
+if [ $# -gt 0 ]; then
+  say "no capture: $*"
+  leave
+fi
+say "capture begins"
+modprobe -a loop squashfs 2>> $log
+${mountNodeTree}
+mount -o remount,rw ${shellQuote(mountPointOf(config.target))} 2>> $log || say "${mountPointOf(config.target)} cannot be made writable"
+${captureAndLeave(config, `${loader} --library-path ${paths.libraries} ${paths.node}`)}`;
+}
+
+/** What both scripts are about: starts the capture, looks after it, tells when it cannot run, leaves. */
+function captureAndLeave(config: CaptureConfig, node: string): string {
+  return `# The capture promises by when its next sign of life is due. When that passes, it is ended, so that the
 # cause can still be written down; when it cannot be ended, the kernel is stuck and only a reboot helps.
 watch_over() {
   while sleep 5; do
@@ -42,7 +79,7 @@ watch_over() {
 run_capture() {
   read -r up rest < /proc/uptime
   echo $((\${up%.*} + ${startBound})) > ${paths.promise}
-  ${nodeCommand} ${paths.capture} "$@" 2> /run/stderr &
+  ${node} ${paths.capture} "$@" 2> /run/stderr &
   capture=$!
   watch_over $capture &
   watcher=$!
@@ -58,15 +95,8 @@ run_capture() {
 
 # Without node there is no vmcore, but the cause need not be lost.
 save_log_only() {
-  device=${shellQuote(config.target.device)}
-  case $device in
-    /dev/*) ;;
-    *) device=$(findfs "$device") || return ;;
-  esac
-  mkdir -p ${paths.target}
-  # It may be mounted still, from the capture that failed.
-  mount -t ${shellQuote(config.target.fstype)} -o ${shellQuote(config.target.mountOptions || 'rw')} "$device" ${paths.target} 2> /dev/null
-  directory=${paths.target}${shellQuote(config.path)}/${shellQuote(config.host)}-$(date -u +%Y-%m-%d-%H:%M:%S)
+  ${reachTarget(config.target)}
+  directory=${shellQuote(mountPointOf(config.target))}${shellQuote(config.path)}/${shellQuote(config.host)}-$(date -u +%Y-%m-%d-%H:%M:%S)
   umask 077
   mkdir -p "$directory" || return
   {
@@ -77,25 +107,7 @@ save_log_only() {
   { cat $log; echo "--- log of the capture kernel ---"; dmesg; } > "$directory/kexec-dmesg.log"
   cat "$directory/vmcore-failed.txt"
   sync
-  say "saved the log of the capture in \${directory#${paths.target}}"
-  umount ${paths.target}
-}
-
-leave() {
-  say "${config.finalAction}"
-  sync &
-  syncing=$!
-  waited=0
-  while kill -0 $syncing 2> /dev/null && [ $waited -lt ${syncBound} ]; do
-    sleep 1
-    waited=$((waited + 1))
-  done
-  ${config.finalAction} -f
-  reboot -f
-  echo b > /proc/sysrq-trigger
-  sleep 10
-  # The end of PID 1 is a panic, and panic=-1 a reboot.
-  exit 1
+  say "saved the log of the capture in \${directory#${mountPointOf(config.target)}}"${isMountedTarget(config.target) ? '' : `\n  umount ${paths.target}`}
 }
 
 if [ -e ${captureConfigPath} ]; then
@@ -109,4 +121,43 @@ else
 fi
 leave
 `;
+}
+
+/** Defines `leave`: the end of every road. */
+function defineLeave({ target, finalAction }: CaptureConfig): string {
+  const settle = isMountedTarget(target)
+    ? `{ sync; mount -o remount,ro ${shellQuote(target.mountPoint)} 2> /dev/null; } &`
+    : 'sync &';
+  // systemd's reboot goes without asking its manager only when told twice; busybox does not mind being told twice.
+  const force = isMountedTarget(target) ? '-f -f' : '-f';
+  return `leave() {
+  say "${finalAction}"
+  ${settle}
+  syncing=$!
+  waited=0
+  while kill -0 $syncing 2> /dev/null && [ $waited -lt ${syncBound} ]; do
+    sleep 1
+    waited=$((waited + 1))
+  done
+  ${finalAction} ${force}
+  reboot ${force}
+  echo b > /proc/sysrq-trigger
+  sleep 10
+  # The end of PID 1 is a panic, and panic=-1 a reboot.
+  exit 1
+}
+`;
+}
+
+/** Shell lines that bring the target up without node, or end the function when they cannot. */
+function reachTarget(target: CaptureTarget): string {
+  if (isMountedTarget(target)) return `grep -q " ${target.mountPoint} " /proc/mounts || return`;
+  return `device=${shellQuote(target.device)}
+  case $device in
+    /dev/*) ;;
+    *) device=$(findfs "$device") || return ;;
+  esac
+  mkdir -p ${paths.target}
+  # It may be mounted still, from the capture that failed.
+  mount -t ${shellQuote(target.fstype)} -o ${shellQuote(target.mountOptions || 'rw')} "$device" ${paths.target} 2> /dev/null`;
 }

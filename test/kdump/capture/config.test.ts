@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseCaptureConfig } from '../../../src/kdump/capture/config.ts';
+import { mountPointOf, parseCaptureConfig } from '../../../src/kdump/capture/config.ts';
 
 const good = {
   target: { device: 'UUID=0123', fstype: 'ext4', mountOptions: '' },
@@ -13,6 +13,13 @@ const withChange = (change: object): string => JSON.stringify({ ...good, ...chan
 
 describe('parseCaptureConfig', () => {
   it('gives back good settings', () => expect(parseCaptureConfig(JSON.stringify(good))).toEqual(good));
+
+  it('takes a target that somebody else mounts', () => {
+    const mounted = { ...good, target: { mountPoint: '/sysroot' } };
+    expect(parseCaptureConfig(JSON.stringify(mounted))).toEqual(mounted);
+    expect(mountPointOf(mounted.target)).toBe('/sysroot');
+    expect(mountPointOf(good.target)).toBe('/run/target');
+  });
 
   it.each([
     ['not JSON', '{', /not JSON/],
@@ -29,6 +36,13 @@ describe('parseCaptureConfig', () => {
       withChange({ target: { ...good.target, mountOptions: [] } }),
       /target\.mountOptions/,
     ],
+    [
+      'a relative mount point',
+      withChange({ target: { mountPoint: 'sysroot' } }),
+      /target\.mountPoint is "sysroot"/,
+    ],
+    ['a mount point with blanks', withChange({ target: { mountPoint: '/a b' } }), /target\.mountPoint/],
+    ['a mount point that climbs', withChange({ target: { mountPoint: '/a/..' } }), /target\.mountPoint/],
     ['a relative path', withChange({ path: 'var/crash' }), /path is "var\/crash"/],
     ['a path that climbs', withChange({ path: '/var/../..' }), /path/],
     ['a host with a slash', withChange({ host: 'a/b' }), /host/],

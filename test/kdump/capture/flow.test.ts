@@ -193,6 +193,43 @@ describe('a capture that goes well', () => {
   });
 });
 
+describe('a target that somebody else has mounted', () => {
+  const given: CaptureConfig = { ...config, target: { mountPoint: '/sysroot' } };
+  beforeEach(() => {
+    mounted = true;
+    machine = {
+      ...machine,
+      findDevice: () => expect.fail('looked for a device'),
+      mount: () => expect.fail('mounted'),
+      unmount: () => expect.fail('unmounted'),
+    };
+  });
+
+  it('is used as it is and left mounted', () => {
+    expect(runCapture(given, machine, tools)).toMatchObject({ recorded: true, directory: dump() });
+    expect(dumpJson()).toMatchObject({ state: 'complete', errors: [] });
+    const steps = dumpJson().steps.map((step: { name: string }) => step.name);
+    expect(steps).toEqual(['mount', 'directory', 'marker', 'dmesg', 'collect']);
+    expect(mounted).toBe(true);
+  });
+
+  it('is missed when nothing is mounted there: a dump in the root of the initramfs would be lost', () => {
+    mounted = false;
+    const outcome = runCapture(given, machine, tools);
+    expect(outcome).toMatchObject({
+      recorded: false,
+      report: { errors: [{ step: 'mount', code: 'not-mounted' }] },
+    });
+    expect(readdirSync(target())).toEqual([]);
+  });
+
+  it('gets the account of a capture that died', () => {
+    expect(runAfterFailure(137, given, machine, tools)).toMatchObject({ recorded: true, directory: dump() });
+    expect(dumpJson()).toMatchObject({ state: 'failed', errors: [{ code: 'capture-died' }] });
+    expect(mounted).toBe(true);
+  });
+});
+
 describe('a capture that fails', () => {
   it('waits for the device for as long as it should, then says how to help', () => {
     const outcome = runCapture(config, { ...machine, findDevice: () => undefined }, tools);

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import type { CaptureConfig } from '../../../src/kdump/capture/config.ts';
-import { captureInit } from '../../../src/kdump/image/capture-init.ts';
+import { captureInit, captureScript } from '../../../src/kdump/image/capture-init.ts';
 import { shellQuote } from '../../../src/kdump/image/shell.ts';
 
 const config: CaptureConfig = {
@@ -30,5 +30,37 @@ describe('captureInit', () => {
     expect(captureInit(config)).toContain(`device='LABEL=it'\\''s $(here)'`);
     const echoed = spawnSync('/bin/sh', ['-c', `printf %s ${shellQuote('a\'b $(c) \\ "')}`]);
     expect(echoed.stdout.toString()).toBe('a\'b $(c) \\ "');
+  });
+});
+
+describe('captureScript', () => {
+  const mounted: CaptureConfig = { ...config, target: { mountPoint: '/sysroot' } };
+  const script = captureScript(mounted, '/run/kdump/lib/ld.so');
+
+  it.each(['sh', 'bash'])('is a script that %s can read', (shell) => {
+    const checked = spawnSync(shell, ['-n'], { input: script });
+    expect(checked.stderr.toString()).toBe('');
+    expect(checked.status).toBe(0);
+  });
+
+  it('makes the target writable, and read-only again before the end', () => {
+    const order = ["mount -o remount,rw '/sysroot'", 'run_capture || {'].map((words) =>
+      script.indexOf(words),
+    );
+    expect(order[0]).toBeGreaterThan(0);
+    expect(order[1]).toBeGreaterThan(order[0]!);
+    expect(script).toMatch(/sync; mount -o remount,ro '\/sysroot'[\s\S]*poweroff -f -f\n {2}reboot -f -f\n/);
+    expect(script).not.toMatch(/umount/);
+    expect(script.trimEnd().split('\n').at(-1)).toBe('leave');
+  });
+
+  it('does not capture when it is told why it cannot', () => {
+    const [before] = script.split('say "capture begins"');
+    expect(before).toContain('if [ $# -gt 0 ]; then\n  say "no capture: $*"\n  leave\nfi');
+    expect(before).not.toContain('mount -t');
+  });
+
+  it('starts node by the loader of the tree', () => {
+    expect(script).toContain('/run/kdump/lib/ld.so --library-path /run/kdump/lib /run/kdump/bin/node');
   });
 });

@@ -1,7 +1,8 @@
 // The road, as one call: a guest boots, is armed by our kexec, works, crashes, is captured, reboots, looks, powers off.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { KdumpError } from '../../../src/lib/errors.ts';
 import type { Console } from './console.ts';
 import { makeDisk, readDisk } from './disk.ts';
 import { captureImage, fileData, guestImage, kexecProgram, labFile, workloadProgram } from './images.ts';
@@ -25,6 +26,8 @@ export type CrashOptions = {
   targetSize?: number;
   /** What the capture image is told to save to, when it is not the disk that is there. */
   target?: string;
+  /** Path of an initramfs to capture with instead of the image that mkdumprd builds. */
+  captureImage?: string;
   cpus?: number;
   /** QEMU's name of the processor. */
   cpu?: string;
@@ -64,22 +67,17 @@ export type CrashResult = {
 };
 
 /**
- * Command line of the capture kernel. One CPU, devices reset and interrupts polled, since the crash left them in any
- * state; nothing that costs memory; a panic of the capture kernel itself reboots at once.
+ * Command line of the capture kernel: the one that kdump.service ships, and a console to follow it on.
+ * An initramfs of another builder may take rootfstype= for the type of its root.
  */
-const captureCommandLine = [
-  'console=ttyS0',
-  'nr_cpus=1',
-  'irqpoll',
-  'reset_devices',
-  'panic=-1',
-  'cgroup_disable=memory',
-  'mce=off',
-  'numa=off',
-  'transparent_hugepage=never',
-  'novmcoredd',
-  'acpi_no_memhotplug',
-].join(' ');
+function captureCommandLine(ownImage: boolean): string {
+  const unit = readFileSync('systemd/kdump.service', 'utf8');
+  const shipped = /^Environment="KDUMP_COMMANDLINE=(.*)"$/m.exec(unit)?.[1];
+  if (shipped === undefined)
+    throw new KdumpError('lab-unit', 'systemd/kdump.service has no KDUMP_COMMANDLINE');
+  const words = shipped.split(' ').filter((word) => ownImage || !word.startsWith('rootfstype='));
+  return ['console=ttyS0', ...words].join(' ');
+}
 
 /** MiB that the workload's balloon takes; a multiple of what the driver takes at a time. */
 const balloonSize = 16;
@@ -98,17 +96,21 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
   const kernel = await labKernel(options.kernel);
   const target = options.target ?? (separate ? '/dev/vdb' : '/dev/vda');
   const initrd = await guestImage(kernel);
-  const capture = await captureImage(kernel, {
-    target,
-    collector: options.collector ?? 'makedumpfile -l --message-level 7 -d 31',
-  });
+  const capture =
+    options.captureImage ??
+    (await captureImage(kernel, {
+      target,
+      collector: options.collector ?? 'makedumpfile -l --message-level 7 -d 31',
+    }));
 
   const directory = mkdtempSync(join(tmpdir(), 'kdump-lab-'));
   const remove = () => rmSync(directory, { recursive: true, force: true });
   try {
     const disk = join(directory, 'disk.img');
     const settings = {
-      CAPTURE_APPEND: [captureCommandLine, options.captureAppend ?? ''].join(' ').trim(),
+      CAPTURE_APPEND: [captureCommandLine(options.captureImage === undefined), options.captureAppend ?? '']
+        .join(' ')
+        .trim(),
       WORKLOAD: full ? 'full' : 'none',
       BALLOON_PAGES: full ? String(balloonSize * pagesPerMiB) : '',
       BEFORE_CRASH: options.beforeCrash ?? '',

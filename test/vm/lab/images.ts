@@ -186,7 +186,7 @@ export function fileData(): Uint8Array {
 }
 
 /** A built command of ours; built again when its sources are newer, so that the lab never tests yesterday's program. */
-async function bundle(name: string): Promise<string> {
+export async function bundle(name: string): Promise<string> {
   const path = repository('dist', `${name}.mjs`);
   const isCurrent = () => existsSync(path) && statSync(path).mtimeMs >= newestSource(repository('src'));
   if (!isCurrent()) {

@@ -1,0 +1,66 @@
+#!/bin/bash
+# dracut module: makes an initramfs that dracut builds able to save a dump. It is for targets that need what dracut
+# brings (LVM, LUKS, multipath …); a plain partition needs only the image of mkdumprd, which is smaller and boots sooner.
+#
+# Only when asked for, in an image of its own that is loaded by kexec -p:
+#   dracut --add kdump-tools --no-hostonly-cmdline IMAGE KERNEL_RELEASE
+# The command line of the capture kernel then needs root= (and what else dracut needs to find it), and no rootfstype=
+# but that of the root.
+#
+# Settings, in a file of /etc/dracut.conf.d:
+#   kdump_tools_path=/var/crash          directory of dumps, seen from the root of the target
+#   kdump_tools_mounted_at=/sysroot      where dracut mounts the target: /sysroot is the root file system; another one is
+#                                        mounted with dracut --mount "DEVICE /kdumproot TYPE"
+#   kdump_tools_args=()                  more options for mkdumprd --into, such as --core-collector "makedumpfile -c -d 31"
+#   kdump_tools_mkdumprd=(mkdumprd)      the command, in words; dracut looks for programs only in /sbin, /bin, /usr/sbin
+#                                        and /usr/bin
+
+# called by dracut
+check() {
+    local -a mkdumprd=("${kdump_tools_mkdumprd[@]:-mkdumprd}")
+    require_binaries "${mkdumprd[0]}" mksquashfs || return 1
+    return 255
+}
+
+# called by dracut
+depends() {
+    echo base
+}
+
+# called by dracut
+installkernel() {
+    # Whether this machine has them loaded now says nothing.
+    hostonly='' instmods loop squashfs
+}
+
+# called by dracut
+install() {
+    local path=${kdump_tools_path:-/var/crash}
+    local mounted_at=${kdump_tools_mounted_at:-/sysroot}
+    local -a mkdumprd=("${kdump_tools_mkdumprd[@]:-mkdumprd}")
+    local on
+
+    # Below another mount the dump would be written where nobody finds it.
+    # shellcheck disable=SC2154
+    if [[ $hostonly && $mounted_at == /sysroot ]] && on=$(findmnt -n -o TARGET --target "$path") && [[ $on != / ]]; then
+        dfatal "kdump-tools: $path is on $on, not on the root file system: mount that one by --mount and name it in kdump_tools_mounted_at"
+        exit 1
+    fi
+
+    # shellcheck disable=SC2154
+    "${mkdumprd[@]}" --into "$initdir" --mounted-at "$mounted_at" --path "$path" "${kdump_tools_args[@]}" || {
+        dfatal "kdump-tools: the capture cannot be added to the initramfs"
+        exit 1
+    }
+    # What the script of mkdumprd uses, beside the shell's own commands.
+    inst_multiple cat date dmesg grep mkdir modprobe mount rm sleep sync umount
+    inst_multiple -o halt poweroff reboot
+
+    # shellcheck disable=SC2154
+    inst_hook cmdline 00 "$moddir/kdump-no-shell.sh"
+    # Behind the one that mounts what --mount names (00).
+    inst_hook pre-pivot 50 "$moddir/kdump-capture.sh"
+    inst_hook emergency 00 "$moddir/kdump-give-up.sh"
+    # With systemd and without a shell, this is the one that is run.
+    inst_hook shutdown-emergency 00 "$moddir/kdump-give-up.sh"
+}
