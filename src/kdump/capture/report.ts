@@ -89,3 +89,6 @@ export function describeFailure(report: DumpReport): string {
     '',
   ].join('\n');
 }
+
+/** Text of dump.json. */
+export const toJson = (report: DumpReport): string => `${JSON.stringify(report, undefined, 2)}\n`;
