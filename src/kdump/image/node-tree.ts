@@ -77,7 +77,7 @@ export function buildNodeTree(plan: NodeTreePlan): NodeTree {
       mkdirSync(dirname(target), { recursive: true });
       // Whatever the umask: equal input gives equal bytes.
       chmodSync(dirname(target), 0o755);
-      if (!(stripped && strip(source, target))) cpSync(source, target, { dereference: true });
+      if (!(stripped && strip(source, target))) copyFileSync(source, target);
       chmodSync(target, mode);
       items.push({ path: join(paths.tree, path), bytes: statSync(target).size });
     };
