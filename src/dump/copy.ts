@@ -8,31 +8,37 @@ import { maxViewBytes, type Vmcore } from './vmcore.ts';
 /** Excluded pages that are read along rather than skipped: one more read costs about as much as copying these. */
 const gapPages = 8;
 
+/** What is copied, from where to where. */
+export type CopyWork = {
+  readonly vmcore: Vmcore;
+  /** Pages to copy, and their number. */
+  readonly bitmap: PageBitmap;
+  readonly total: number;
+  /** Bytes. */
+  readonly pageSize: number;
+  readonly compressor: PageCompressor;
+  /** Refer to the shared zero page instead of storing zeros. */
+  readonly shareZero: boolean;
+  readonly writer: KdumpWriter;
+};
+
 /**
  * Copies every page of `bitmap` into the dump, in ascending order. Pages are compressed from where they were read (or
  * mapped) straight into the writer's buffer.
- * @param sparseZero refer to the shared zero page instead of storing zeros
- * @returns how many pages were all zero (0 unless `sparseZero`)
+ * @returns how many pages were all zero (0 unless zero pages are shared)
  */
-export function copyPages(
-  vmcore: Vmcore,
-  bitmap: PageBitmap,
-  total: number,
-  pageSize: number,
-  { codec, compressor }: PageCompressor,
-  sparseZero: boolean,
-  writer: KdumpWriter,
-  hooks: { progress: Progress },
-): number {
+export function copyPages(work: CopyWork, progress: Progress): number {
+  const { vmcore, bitmap, total, pageSize, shareZero, writer } = work;
+  const { codec, compressor } = work.compressor;
   const zeroPage = Buffer.alloc(pageSize);
   const partial = Buffer.alloc(pageSize);
   const partialAddress = addressOf(partial);
   let zero = 0;
   let done = 0;
-  if (sparseZero) writer.storeZeroPage(pageSize);
+  if (shareZero) writer.storeZeroPage(pageSize);
 
   const store = (bytes: Buffer, address: number, at: number): void => {
-    if (sparseZero && isZero(bytes, at)) {
+    if (shareZero && isZero(bytes, at)) {
       zero++;
       writer.commitZero(pageSize);
       return;
@@ -68,7 +74,7 @@ export function copyPages(
       store(view.bytes, view.address, at);
       done++;
     }
-    hooks.progress('Copying data', done, total);
+    progress('Copying data', done, total);
     pfn = bitmap.nextSet(end);
   }
   return zero;

@@ -37,6 +37,21 @@ export const noneExcluded = (): Excluded => ({
   offline: 0,
 });
 
+/** What the filter works on. */
+export type FilterWork = {
+  readonly memory: VirtualMemory;
+  readonly sections: SectionMap;
+  readonly page: PageLayout;
+  /** 0 to 31. */
+  readonly dumpLevel: number;
+  /** Page frames to judge, sorted and disjoint. */
+  readonly ranges: readonly PfnRange[];
+  /** Pages that are kept; those that go are cleared. */
+  readonly bitmap: PageBitmap;
+};
+
+export type Verdict = { readonly excluded: Excluded; readonly doubts: Doubts };
+
 /** Half-open range of page frames. */
 export type PfnRange = { readonly start: number; readonly end: number };
 
@@ -57,20 +72,12 @@ export function needsPageDescriptors(dumpLevel: number, page: PageLayout): boole
  * Descriptors are read section by section into one buffer, since they are contiguous in virtual memory only; a block
  * that cannot be read costs nothing but the judgement of its own pages, which are kept and counted.
  */
-export function excludePages(
-  memory: VirtualMemory,
-  sections: SectionMap,
-  page: PageLayout,
-  dumpLevel: number,
-  ranges: readonly PfnRange[],
-  bitmap: PageBitmap,
-  progress: Progress,
-): { excluded: Excluded; doubts: Doubts } {
-  const excluded = noneExcluded();
-  const doubts: Doubts = { unreadable: 0, badOrder: 0 };
+export function excludePages(work: FilterWork, progress: Progress): Verdict {
+  const { memory, sections, ranges, bitmap } = work;
   const { pagesPerSection, pageStructSize } = sections;
   const words = new Uint32Array((pagesPerSection * pageStructSize) / 4);
   const bytes = new Uint8Array(words.buffer);
+  const verdict: Verdict = { excluded: noneExcluded(), doubts: { unreadable: 0, badOrder: 0 } };
 
   for (const range of ranges) {
     for (let from = range.start; from < range.end; ) {
@@ -83,33 +90,19 @@ export function excludePages(
         // One descriptor more when there is one: a compound page tells its order in its second.
         const wanted = Math.min(to + 1, sectionEnd) - from;
         const first = base + BigInt(from) * BigInt(pageStructSize);
-        for (const run of readDescriptors(
-          memory,
-          first,
-          bytes.subarray(0, wanted * pageStructSize),
-          pageStructSize,
-        )) {
+        const target = bytes.subarray(0, wanted * pageStructSize);
+        for (const run of readDescriptors(memory, first, target, pageStructSize)) {
           const end = Math.min(run.end, to - from);
-          judgeRun(
-            words,
-            from,
-            { start: run.start, end },
-            run.end,
-            page,
-            dumpLevel,
-            bitmap,
-            excluded,
-            doubts,
-          );
+          judgeRun(work, verdict, { words, origin: from, start: run.start, end, readable: run.end });
           judged += Math.max(0, end - run.start);
         }
       }
-      doubts.unreadable += to - from - judged;
+      verdict.doubts.unreadable += to - from - judged;
       from = to;
       progress(label, from, bitmap.length);
     }
   }
-  return { excluded, doubts };
+  return verdict;
 }
 
 const label = 'Excluding unnecessary pages';
@@ -142,27 +135,30 @@ function readDescriptors(memory: VirtualMemory, vaddr: bigint, target: Uint8Arra
 
 const smallestPage = 4096;
 
+/** Descriptors to judge. */
+type DescriptorRun = {
+  /** The descriptor at index 0 is that of page frame `origin`. */
+  readonly words: Uint32Array;
+  readonly origin: number;
+  /** Half-open range of descriptors to judge. */
+  readonly start: number;
+  readonly end: number;
+  /** End of those that may be looked at. */
+  readonly readable: number;
+};
+
 /**
  * Decides page by page, in the order of makedumpfile's __exclude_unnecessary_pages: the first reason that holds is the
  * one that counts. A free block or a compound page is one decision for all its pages.
  *
  * The hot loop of the filter: everything it needs is a local number, about 10 ns a page on one core.
- *
- * @param words descriptors; the one at index 0 belongs to page frame `origin`
- * @param run descriptors to judge, as indices into `words`
- * @param readable end of the descriptors that may be looked at
  */
 function judgeRun(
-  words: Uint32Array,
-  origin: number,
-  run: PfnRange,
-  readable: number,
-  page: PageLayout,
-  dumpLevel: number,
-  bitmap: PageBitmap,
-  excluded: Excluded,
-  doubts: Doubts,
+  { page, dumpLevel, bitmap }: FilterWork,
+  { excluded, doubts }: Verdict,
+  run: DescriptorRun,
 ): void {
+  const { words, origin, readable } = run;
   const {
     words: stride,
     flags: flagsAt,

@@ -17,6 +17,18 @@ import { preallocate } from '../system/preallocate.ts';
 /** Page data gathered before it is written: large enough that writing does not show, small in a capture kernel. */
 const dataBytes = 2 ** 20;
 
+/** A dump to be written. */
+export type NewDump = {
+  readonly path: string;
+  readonly overwrite: boolean;
+  readonly header: DumpHeader;
+  /** Bitmap 1 piece by piece: unlike bitmap 2 it need not be held whole. */
+  readonly bitmap1: Iterable<Uint8Array>;
+  readonly bitmap2: PageBitmap;
+  /** Bytes that a compressor may touch beyond the page it stores. */
+  readonly slack: number;
+};
+
 /**
  * Writes one kdump-compressed file, pages in ascending order.
  *
@@ -46,18 +58,9 @@ export class KdumpWriter {
 
   /**
    * Creates the file and writes headers and bitmaps.
-   * @param writeBitmap1 emits bitmap 1 piece by piece; bitmap 2 is at hand anyway
-   * @param slack bytes that a compressor may touch beyond the page it stores
    * @throws KdumpError `exists`, `create-failed`, `no-space`
    */
-  constructor(
-    path: string,
-    overwrite: boolean,
-    header: DumpHeader,
-    bitmap1: Iterable<Uint8Array>,
-    bitmap2: PageBitmap,
-    slack: number,
-  ) {
+  constructor({ path, overwrite, header, bitmap1, bitmap2, slack }: NewDump) {
     this.path = path;
     this.#header = { ...header, status: header.status | statusIncomplete };
     this.#data = Buffer.alloc(dataBytes + slack);
@@ -81,7 +84,7 @@ export class KdumpWriter {
       }
       this.#write(bitmap2.bytes, layout.bitmapOffset + layout.bitmapBytes);
       // Descriptors that will never be written must read as zero, and those that will must find room on a full disk.
-      ftruncateSync(this.#fd, layout.dataOffset);
+      if (fstatSync(this.#fd).isFile()) ftruncateSync(this.#fd, layout.dataOffset);
       preallocate(this.#fd, layout.descriptorOffset, layout.dataOffset - layout.descriptorOffset);
     } catch (error) {
       // Without its headers a file is worth nothing; a device node that was written to is not ours to remove.
