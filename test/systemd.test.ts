@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bundleCommands } from './helpers/bundle.ts';
 import { fixtureRoot } from './kexec/fixtures.ts';
 import { syntheticHead, syntheticSize } from './kexec/synthetic-kernel.ts';
 
@@ -75,16 +75,7 @@ const file = (name: string) => join(directory, name);
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'kdump-unit-'));
-  await build({
-    entryPoints: ['kexec', 'mkdumprd', 'capture'].map((name) => join(project, 'src/cli', `${name}.ts`)),
-    outdir: directory,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    external: ['koffi'],
-    logLevel: 'error',
-  });
+  await bundleCommands(['kexec', 'mkdumprd', 'capture'], directory);
   writeFileSync(file('vmlinuz'), syntheticHead());
   truncateSync(file('vmlinuz'), syntheticSize);
   writeFileSync(file('capture.img'), 'x'.repeat(3_000_000));

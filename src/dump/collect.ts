@@ -1,11 +1,11 @@
-import { type Codec, codecFlag, dumpLayout } from '../formats/diskdump.ts';
+import { codecFlag, dumpLayout } from '../formats/diskdump.ts';
 import { utsnameBytes } from '../kernel/utsname.ts';
 import type { Progress } from '../lib/progress.ts';
 import { copyPages } from './copy.ts';
 import { type Doubts, type Excluded, excludePages, level, noneExcluded } from './filter.ts';
 import { KdumpWriter } from './kdump-writer.ts';
 import type { CollectRequest } from './options.ts';
-import { openPageCompressor } from './page-compressor.ts';
+import { type Compression, openPageCompressor } from './page-compressor.ts';
 import { clearPagesWithoutData, mapPages, presentBitmap, presentPages } from './page-map.ts';
 import { Vmcore } from './vmcore.ts';
 
@@ -25,7 +25,7 @@ export type CollectReport = {
   /** Seconds since the epoch; 0 when unknown. */
   readonly crashTime: number;
   readonly dumpLevel: number;
-  readonly compression: Codec;
+  readonly compression: Compression;
   /** Library that compressed. */
   readonly library: string | undefined;
   readonly pageSize: number;

@@ -1,7 +1,8 @@
-import type { Codec } from '../formats/diskdump.ts';
 import { KdumpError } from '../lib/errors.ts';
 import { getopt, hasOption, lastValue, type OptionSpec, type ParsedArguments } from '../lib/getopt.ts';
+import { compressorNames } from '../system/codecs.ts';
 import { maxLevel } from './filter.ts';
+import type { Compression } from './page-compressor.ts';
 
 /** What to dump, how, and where to. */
 export type CollectRequest = {
@@ -9,7 +10,7 @@ export type CollectRequest = {
   readonly output: string;
   /** 0 to 31. */
   readonly dumpLevel: number;
-  readonly compression: Codec;
+  readonly compression: Compression;
   readonly overwrite: boolean;
 };
 
@@ -111,7 +112,7 @@ export function parseMakedumpfile(argv: readonly string[]): MakedumpfileCommand 
   }
   if (rest.length > 0) throw new KdumpError('usage', `unexpected argument '${rest[0]}'`);
   if (hasOption(parsed, 'dump-dmesg')) {
-    for (const name of ['zlib', 'lzo', 'zstd', 'dump-level']) {
+    for (const name of [...compressorNames, 'dump-level']) {
       if (hasOption(parsed, name))
         throw new KdumpError('usage', `--dump-dmesg writes plain text: no compression and no dump level`);
     }
@@ -131,10 +132,9 @@ export function parseMakedumpfile(argv: readonly string[]): MakedumpfileCommand 
 }
 
 /** The last of -c, -l and -z wins, as in the original. */
-function compressionOf(parsed: ParsedArguments): Codec {
-  const codecs = ['zlib', 'lzo', 'zstd'] as const;
-  const last = parsed.options.findLast((o) => (codecs as readonly string[]).includes(o.name));
-  return codecs.find((codec) => codec === last?.name) ?? 'none';
+function compressionOf(parsed: ParsedArguments): Compression {
+  const last = parsed.options.findLast((o) => compressorNames.some((codec) => codec === o.name));
+  return compressorNames.find((codec) => codec === last?.name) ?? 'none';
 }
 
 function dumpLevelOf(parsed: ParsedArguments): number {

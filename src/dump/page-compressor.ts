@@ -1,9 +1,11 @@
-import type { Codec } from '../formats/diskdump.ts';
-import { type Compressor, openCompressor } from '../system/codecs.ts';
+import { type Compressor, type CompressorName, openCompressor } from '../system/codecs.ts';
+
+/** How pages are stored: as they are, or by one of our compressors. Each is the format's codec of that name. */
+export type Compression = 'none' | CompressorName;
 
 /** A compressor chosen for a dump. */
 export type PageCompressor = {
-  readonly codec: Codec;
+  readonly codec: Compression;
   readonly library: string | undefined;
   /** undefined: pages are stored as they are. */
   readonly compressor: Compressor | undefined;
@@ -15,9 +17,9 @@ export type PageCompressor = {
  * Opens the compressor for a codec. A missing library must not cost the dump: zlib, which node always brings along,
  * takes its place, and the user is told.
  */
-export function openPageCompressor(codec: Codec, tell: (text: string) => void): PageCompressor {
+export function openPageCompressor(codec: Compression, tell: (text: string) => void): PageCompressor {
   if (codec === 'none') return { codec, library: undefined, compressor: undefined, slack: () => 0 };
-  const wanted = codec === 'snappy' ? undefined : openCompressor(codec);
+  const wanted = openCompressor(codec);
   if (wanted === undefined) {
     tell(`The library for ${codec} is not installed; pages are compressed with zlib instead.`);
     return openPageCompressor('zlib', tell);

@@ -28,12 +28,6 @@ export type PhysicalMemory = {
   readInto(paddr: number, target: Uint8Array): Missing | undefined;
 };
 
-/** Reads `length` bytes at a physical address into a buffer of their own. */
-export function readPhysical(physical: PhysicalMemory, paddr: number, length: number): Uint8Array | Missing {
-  const bytes = new Uint8Array(length);
-  return physical.readInto(paddr, bytes) ?? bytes;
-}
-
 /** A piece of virtual memory that lies in one piece of physical memory. */
 export type MappedRun = {
   readonly vaddr: bigint;
@@ -80,12 +74,6 @@ export class VirtualMemory {
   /** Fills `target` from a physical address, for callers that translated a long run themselves. */
   readPhysicalInto(paddr: number, target: Uint8Array): Missing | undefined {
     return this.#physical.readInto(paddr, target);
-  }
-
-  /** Little-endian 64-bit value at a kernel virtual address. */
-  readU64(vaddr: bigint): bigint | Missing {
-    const bytes = this.read(vaddr, 8);
-    return isMissing(bytes) ? bytes : u64At(bytes, 0);
   }
 }
 

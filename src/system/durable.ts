@@ -23,12 +23,7 @@ export function incompleteName(path: string): string {
 
 /** Makes the names in a directory durable. */
 export function syncDirectory(directory: string): void {
-  const fd = openSync(directory, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  syncFile(directory);
 }
 
 /**
@@ -85,7 +80,13 @@ export function syncFile(path: string): void {
   }
 }
 
-/** Writes all bytes at the file's position: write(2) may take fewer at a time. */
-export function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
+/**
+ * Writes all bytes, since write(2) may take fewer at a time.
+ * @param offset where in the file; its own position when not given
+ */
+export function writeAll(fd: number, bytes: Uint8Array, offset?: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    const place = offset === undefined ? null : offset + done;
+    done += writeSync(fd, bytes, done, bytes.length - done, place);
+  }
 }

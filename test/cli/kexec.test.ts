@@ -2,9 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bundleCommands } from '../helpers/bundle.ts';
 import { fixtureRoot } from '../kexec/fixtures.ts';
 import { syntheticHead, syntheticSize } from '../kexec/synthetic-kernel.ts';
 
@@ -17,15 +16,7 @@ const file = (name: string) => join(dir, name);
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'kexec-cli-'));
-  await build({
-    entryPoints: [fileURLToPath(new URL('../../src/cli/kexec.ts', import.meta.url))],
-    outfile: file('kexec.mjs'),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    external: ['koffi'],
-    logLevel: 'error',
-  });
+  await bundleCommands(['kexec'], dir);
   writeFileSync(file('vmlinuz'), syntheticHead());
   truncateSync(file('vmlinuz'), syntheticSize);
   writeFileSync(file('initrd'), 'x'.repeat(3_000_000));

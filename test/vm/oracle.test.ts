@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CollectReport, collect } from '../../src/dump/collect.ts';
 import { extractDmesg } from '../../src/dump/dmesg.ts';
 import type { Excluded } from '../../src/dump/filter.ts';
+import type { Compression } from '../../src/dump/page-compressor.ts';
 import { Vmcore } from '../../src/dump/vmcore.ts';
-import type { Codec } from '../../src/formats/diskdump.ts';
 import { openKdump, popcount, setBits } from '../helpers/kdump-reader.ts';
 import { kernelNames, type Peer, peer, rawVmcore } from './lab/lab.ts';
 
 const quiet = { progress: () => {}, message: () => {} };
-const option: Record<Codec, string[]> = { none: [], zlib: ['-c'], lzo: ['-l'], zstd: ['-z'], snappy: ['-p'] };
+const option: Record<Compression, string[]> = { none: [], zlib: ['-c'], lzo: ['-l'], zstd: ['-z'] };
 
 describe.each(kernelNames)('kernel %s', (name) => {
   let vmcore: string;
@@ -27,12 +27,12 @@ describe.each(kernelNames)('kernel %s', (name) => {
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  const dumpOurs = (dumpLevel: number, compression: Codec): CollectReport =>
+  const dumpOurs = (dumpLevel: number, compression: Compression): CollectReport =>
     collect({ vmcore, output: at('ours'), dumpLevel, compression, overwrite: true }, quiet);
 
   const dumpTheirs = async (
     dumpLevel: number,
-    compression: Codec,
+    compression: Compression,
     input = vmcore,
     output = at('theirs'),
   ): Promise<string> => {

@@ -1,7 +1,8 @@
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { Vmcore } from '../../dump/vmcore.ts';
 import type { Vmcoreinfo } from '../../formats/vmcoreinfo.ts';
 import { KdumpError } from '../../lib/errors.ts';
+import { writeAll } from '../../system/durable.ts';
 import type { CollectHooks } from './machine.ts';
 
 /**
@@ -44,7 +45,7 @@ export function copyVmcore(
         for (let start = 0; start < length; start += holeBytes) {
           const end = Math.min(start + holeBytes, length);
           if (zeros.compare(piece, start, end, 0, end - start) === 0) holes += end - start;
-          else writeAllAt(to, piece.subarray(start, end), at + start);
+          else writeAll(to, piece.subarray(start, end), at + start);
         }
         at += length;
         hooks.progress('Copying vmcore', at, size);
@@ -58,9 +59,4 @@ export function copyVmcore(
   } finally {
     closeSync(from);
   }
-}
-
-function writeAllAt(fd: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length; )
-    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }
