@@ -1,5 +1,5 @@
 #!/bin/sh
-# Our collector against Debian's, on the same vmcore in one run. Usage: bench.sh [VMCORE [ROUNDS]]
+# Our collector against Debian's, turn by turn on the same vmcores. Options: bench/README.md
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

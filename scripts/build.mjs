@@ -1,19 +1,22 @@
 // Bundles every command into one file: a command starts faster from one file than from forty, and the capture image
 // carries exactly one. koffi stays outside: it is a native addon that is found beside the bundle or in node_modules.
-import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const outdir = join(root, 'dist');
-const entryPoints = readdirSync(join(root, 'src/cli'))
+const commands = readdirSync(join(root, 'src/cli'))
   .filter((name) => name.endsWith('.ts'))
-  .map((name) => join(root, 'src/cli', name));
+  .map((name) => basename(name, '.ts'));
+const entryPoints = [
+  ...commands.map((name) => ({ in: join(root, 'src/cli', `${name}.ts`), out: name })),
+  // What the collector's worker threads run; the main thread finds it beside its own bundle.
+  { in: join(root, 'src/dump/crew/worker.ts'), out: 'dump-worker' },
+];
 
-rmSync(outdir, { recursive: true, force: true });
-mkdirSync(outdir, { recursive: true });
-await build({
+const { outputFiles } = await build({
   entryPoints,
   outdir,
   outExtension: { '.js': '.mjs' },
@@ -25,6 +28,11 @@ await build({
   sourcemap: false,
   legalComments: 'none',
   logLevel: 'warning',
+  write: false,
 });
+// Only what was built takes the place of what is there.
+rmSync(outdir, { recursive: true, force: true });
+mkdirSync(outdir, { recursive: true });
+for (const { path, contents } of outputFiles) writeFileSync(path, contents);
 for (const name of readdirSync(join(root, 'bin'))) chmodSync(join(root, 'bin', name), 0o755);
-console.log(`built ${entryPoints.map((path) => basename(path, '.ts')).join(', ')} into dist/`);
+console.log(`built ${commands.join(', ')} into dist/`);

@@ -1,27 +1,40 @@
-import { architectureOf } from '../kernel/architectures.ts';
+import { kernelLog, type LogOptions } from '../kernel/log.ts';
 import { openKernelMemory } from '../kernel/open.ts';
-import { formatPrintk, readPrintk } from '../kernel/printk.ts';
 import { KdumpError } from '../lib/errors.ts';
-import { Vmcore } from './vmcore.ts';
+import { openSource } from './input/open.ts';
+import type { DumpSource } from './input/source.ts';
 
 /**
- * The kernel log of a vmcore, as text.
- * @throws KdumpError `no-vmcoreinfo`, `no-log`, or what opening the vmcore throws
+ * The kernel log of a vmcore or of a dump of any format, as text of which each character is one byte.
+ * @param paths one file, or all parts of a split set
+ * @throws KdumpError `no-vmcoreinfo`, `no-log`, or what opening the file throws
  */
-export function extractDmesg(vmcorePath: string): string {
-  const vmcore = new Vmcore(vmcorePath);
+export function extractDmesg(paths: string | readonly string[], options: LogOptions = {}): string {
+  const source = openSource(typeof paths === 'string' ? [paths] : paths);
   try {
-    const info = vmcore.vmcoreinfo;
-    if (info === undefined)
-      throw new KdumpError('no-vmcoreinfo', `${vmcorePath}: no VMCOREINFO note, so the log cannot be found`);
-    const { memory } = openKernelMemory(
-      architectureOf(vmcore.machine, vmcorePath),
-      info,
-      vmcore,
-      vmcore.segments,
-    );
-    return formatPrintk(readPrintk(info, memory));
+    return dmesgOf(source, options);
   } finally {
-    vmcore.close();
+    source.close();
   }
+}
+
+/**
+ * The same of an open dump.
+ * @param vmcoreinfo takes the place of what the dump says about its kernel
+ */
+export function dmesgOf(
+  source: DumpSource,
+  options: LogOptions = {},
+  vmcoreinfo = source.vmcoreinfo,
+): string {
+  const { arch, path } = source;
+  if (vmcoreinfo === undefined)
+    throw new KdumpError('no-vmcoreinfo', `${path}: no VMCOREINFO note, so the log cannot be found`);
+  if (arch === undefined)
+    throw new KdumpError(
+      'no-log',
+      `${path}: its header does not tell the architecture, so the log cannot be found`,
+    );
+  const { memory } = openKernelMemory(arch, vmcoreinfo, source, source.segments, source.made?.physBase);
+  return kernelLog(vmcoreinfo, memory, options);
 }

@@ -1,14 +1,37 @@
-import type { CollectReport } from './collect.ts';
+import type { Excluded } from './filter/filter.ts';
 
-/** The report of `--message-level 16`, in makedumpfile's words and columns. */
-export function formatReport(report: CollectReport): string {
-  const { pages } = report;
-  const { excluded } = pages;
+/** What the report is made of. Page counts are pages. */
+export type ReportNumbers = {
+  readonly pages: {
+    readonly total: number;
+    readonly holes: number;
+    readonly original: number;
+    readonly excluded: Excluded;
+    readonly remaining: number;
+    /**
+     * Pages that an ELF dump does not hold: fewer than are excluded, since a short run of them is written along.
+     * Undefined for other formats.
+     */
+    readonly excludedInElf?: number | undefined;
+  };
+  /** Bytes written, or that would have been. */
+  readonly bytes: number;
+};
+
+/**
+ * The report of `--message-level 16`, in makedumpfile's words and columns (1.7.8). Its last line, the hit rate of a
+ * page cache, has no counterpart here.
+ */
+export function formatReport({ pages, bytes }: ReportNumbers): string {
+  const { excluded, original, remaining, excludedInElf } = pages;
   const sum = Object.values(excluded).reduce((total, count) => total + count, 0);
-  const percent = pages.original === 0 ? 0 : Math.floor((pages.remaining * 100) / pages.original);
+  const inElf = (count: number): string[] =>
+    excludedInElf === undefined ? [] : [`     in ELF format : ${hex(count)}`];
+  const kept = excludedInElf === undefined ? remaining : original - excludedInElf;
   return [
-    `Original pages  : ${hex(pages.original)}`,
+    `Original pages  : ${hex(original)}`,
     `  Excluded pages   : ${hex(sum)}`,
+    ...inElf(excludedInElf ?? 0),
     `    Pages filled with zero  : ${hex(excluded.zero)}`,
     `    Non-private cache pages : ${hex(excluded.cache)}`,
     `    Private cache pages     : ${hex(excluded.cachePrivate)}`,
@@ -16,12 +39,15 @@ export function formatReport(report: CollectReport): string {
     `    Free pages              : ${hex(excluded.free)}`,
     `    Hwpoison pages          : ${hex(excluded.hwpoison)}`,
     `    Offline pages           : ${hex(excluded.offline)}`,
-    `  Remaining pages  : ${hex(pages.remaining)}`,
-    `  (The number of pages is reduced to ${percent}%.)`,
+    `  Remaining pages  : ${hex(remaining)}`,
+    ...inElf(kept),
+    ...(original === 0
+      ? []
+      : [`  (The number of pages is reduced to ${Math.floor((kept * 100) / original)}%.)`]),
     `Memory Hole     : ${hex(pages.holes)}`,
     '--------------------------------------------------',
     `Total pages     : ${hex(pages.total)}`,
-    `Write bytes     : ${report.bytes}`,
+    `Write bytes     : ${bytes}`,
     '',
   ].join('\n');
 }

@@ -111,6 +111,9 @@ export type DumpHeader = {
   readonly vmcoreinfoSize: number;
 };
 
+/** Status bit: pages of struct page that describe only excluded pages are left out, too (makedumpfile -e). */
+export const statusUnusedVmemmap = 0x10;
+
 const saturate32 = (n: number): number => Math.min(n, 0xffff_ffff);
 
 /** Bytes of the header blocks: disk_dump_header, kdump_sub_header and notes, up to the first bitmap. */
@@ -141,4 +144,19 @@ export function encodeHeaders(header: DumpHeader): Buffer {
   });
   bytes.set(notes, places.notesOffset);
   return bytes;
+}
+
+/** Makes encoded headers those of a part of a split set, which holds the data of [start, end). */
+export function writePart(
+  headers: Uint8Array,
+  { blockSize }: DumpLayout,
+  { start, end }: { readonly start: number; readonly end: number },
+): void {
+  writeStruct(subHeaderLayout, headers, blockSize, {
+    split: 1,
+    startPfn: saturate32(start),
+    endPfn: saturate32(end),
+    startPfn64: start,
+    endPfn64: end,
+  });
 }

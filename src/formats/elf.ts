@@ -5,19 +5,22 @@ import { layout, readStruct, type Struct } from '../lib/layout.ts';
  * ELF64 little-endian core files as /proc/vmcore, QEMU and makedumpfile -E write them.
  * Source of the format: System V ABI, elf(5); PN_XNUM as in the kernel's fs/proc/vmcore.c and include/uapi/linux/elf.h.
  */
-const elfHeaderLayout = layout('Elf64_Ehdr', 64, {
+export const elfHeaderLayout = layout('Elf64_Ehdr', 64, {
   type: [16, 'u16'],
   machine: [18, 'u16'],
   version: [20, 'u32'],
   phoff: [32, 'u64'],
   shoff: [40, 'u64'],
   flags: [48, 'u32'],
+  ehsize: [52, 'u16'],
   phentsize: [54, 'u16'],
   phnum: [56, 'u16'],
   shentsize: [58, 'u16'],
+  shnum: [60, 'u16'],
+  shstrndx: [62, 'u16'],
 });
 
-const programHeaderLayout = layout('Elf64_Phdr', 56, {
+export const programHeaderLayout = layout('Elf64_Phdr', 56, {
   type: [0, 'u32'],
   flags: [4, 'u32'],
   offset: [8, 'u64'],
@@ -25,10 +28,11 @@ const programHeaderLayout = layout('Elf64_Phdr', 56, {
   paddr: [24, 'a64'],
   filesz: [32, 'u64'],
   memsz: [40, 'u64'],
+  align: [48, 'a64'],
 });
 
-const sectionHeaderLayout = layout('Elf64_Shdr', 64, { info: [44, 'u32'] });
-const noteHeaderLayout = layout('Elf64_Nhdr', 12, {
+export const sectionHeaderLayout = layout('Elf64_Shdr', 64, { size: [32, 'a64'], info: [44, 'u32'] });
+export const noteHeaderLayout = layout('Elf64_Nhdr', 12, {
   namesz: [0, 'u32'],
   descsz: [4, 'u32'],
   type: [8, 'u32'],
@@ -36,12 +40,12 @@ const noteHeaderLayout = layout('Elf64_Nhdr', 12, {
 
 export type ProgramHeader = Struct<(typeof programHeaderLayout)['fields']>;
 
-const ET_CORE = 4;
+export const ET_CORE = 4;
 export const PT_LOAD = 1;
 export const PT_INTERP = 3;
 export const PT_NOTE = 4;
 /** e_phnum when the real count is in sh_info of section header 0. */
-const PN_XNUM = 0xffff;
+export const PN_XNUM = 0xffff;
 /** p_paddr of a segment that is not physical memory (kcore's vmalloc area). */
 export const noPhysicalAddress = 0xffff_ffff_ffff_ffffn;
 
@@ -51,6 +55,8 @@ export type ElfFile = {
   readonly type: number;
   readonly machine: number;
   readonly programHeaders: readonly ProgramHeader[];
+  /** The ELF header as it stands, 64 bytes. */
+  readonly header: Uint8Array;
 };
 
 /** Reads exactly `length` bytes at `offset` of the file, or as many as there are. */
@@ -105,7 +111,12 @@ export function readElf(read: ReadAt, name: string): ElfFile {
     const at = i * programHeaderLayout.size;
     return readStruct(programHeaderLayout, table, at, `${name} offset ${header.phoff + at}`);
   });
-  return { type: header.type, machine: header.machine, programHeaders };
+  return {
+    type: header.type,
+    machine: header.machine,
+    programHeaders,
+    header: Uint8Array.from(head.subarray(0, elfHeaderLayout.size)),
+  };
 }
 
 function extendedCount(read: ReadAt, shoff: number, name: string): number {

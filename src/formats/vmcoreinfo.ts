@@ -8,6 +8,15 @@ import { KdumpError } from '../lib/errors.ts';
 export class Vmcoreinfo {
   readonly text: string;
   readonly #values = new Map<string, string>();
+  #exported: Vmcoreinfo | undefined;
+  #lookup: ((key: string) => string | undefined) | undefined;
+  /** What `lookup` said, silence included. */
+  readonly #answers = new Map<string, string | undefined>();
+
+  /** From the description of its ELF note, which the kernel pads with zeros. */
+  static fromBytes(description: Uint8Array): Vmcoreinfo {
+    return new Vmcoreinfo(Buffer.from(description).toString('latin1').replace(/\0.*$/s, ''));
+  }
 
   constructor(text: string) {
     this.text = text;
@@ -19,8 +28,24 @@ export class Vmcoreinfo {
     }
   }
 
+  /** The same description, but keys that it does not have are asked of `lookup`, each once. */
+  withFallback(lookup: (key: string) => string | undefined): Vmcoreinfo {
+    const info = new Vmcoreinfo(this.text);
+    info.#exported = this.exported;
+    info.#lookup = lookup;
+    return info;
+  }
+
+  /** What the kernel itself says: this without a fallback. For keys whose absence means something, or costs nothing. */
+  get exported(): Vmcoreinfo {
+    return this.#exported ?? this;
+  }
+
   get(key: string): string | undefined {
-    return this.#values.get(key);
+    const value = this.#values.get(key);
+    if (value !== undefined || this.#lookup === undefined) return value;
+    if (!this.#answers.has(key)) this.#answers.set(key, this.#lookup(key));
+    return this.#answers.get(key);
   }
 
   get osrelease(): string | undefined {

@@ -1,4 +1,5 @@
 import type { Vmcoreinfo } from '../formats/vmcoreinfo.ts';
+import type { KernelImage } from './image.ts';
 import type { AddressTranslator, PhysicalMemory } from './memory.ts';
 
 /** What distinguishes one architecture from another when its memory is read. The dump decides, not the reading machine. */
@@ -17,6 +18,8 @@ export type Architecture = {
   physBase(info: Vmcoreinfo, segments: readonly LinearSegment[]): bigint;
   /** Page-table walk from the kernel's root table. */
   translator(info: Vmcoreinfo, physical: PhysicalMemory, physBase: bigint): AddressTranslator;
+  /** Where the kernel image is; what looks for something in it does not look when this is absent. */
+  readonly image?: KernelImage;
 };
 
 /** A PT_LOAD with its virtual address, as far as translation needs it. */

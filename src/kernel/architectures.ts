@@ -17,3 +17,8 @@ export function architectureOf(elfMachine: number, file: string): Architecture {
   }
   return row;
 }
+
+/** The row of a utsname.machine; undefined when none has that name. */
+export function architectureNamed(machine: string): Architecture | undefined {
+  return rows.find((arch) => arch.name === machine);
+}

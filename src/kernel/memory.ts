@@ -26,6 +26,11 @@ export const missing = (reason: MissingReason, address: number | bigint): Missin
 export type PhysicalMemory = {
   /** Fills `target` from `paddr` on; a read is whole, or Missing with `target` in any state. */
   readInto(paddr: number, target: Uint8Array): Missing | undefined;
+  /**
+   * The same bytes without a copy, good until the next `view`; undefined where they are not in memory in one piece:
+   * the caller reads instead.
+   */
+  view?(paddr: number, length: number): Uint8Array | undefined;
 };
 
 /** A piece of virtual memory that lies in one piece of physical memory. */
@@ -37,10 +42,26 @@ export type MappedRun = {
   readonly length: number;
 };
 
+/** One table entry on the way from the root to a page. */
+export type WalkStep = {
+  /** Name of the level, as the kernel calls it. */
+  readonly name: string;
+  /** Physical address of the entry, bytes. */
+  readonly address: number;
+  /** Undefined when the table cannot be read. */
+  readonly entry: bigint | undefined;
+};
+
 /** Translates kernel virtual addresses of one architecture. */
 export type AddressTranslator = {
   /** The run of contiguous physical memory from `vaddr` to the end of its page or large page. */
   translate(vaddr: bigint): MappedRun | Missing;
+  /** The entries that lead from the root table to `vaddr`, one a level; the last one is the leaf, or where it ends. */
+  walkSteps?(vaddr: bigint): WalkStep[];
+  /** What is mapped in [start, end), in ascending order: for those who want it all, faster than address by address. */
+  mappedRuns?(start: bigint, end: bigint): Iterable<MappedRun>;
+  /** Physical addresses of the pages that hold the kernel's own page tables, at most `limit` of them. */
+  tablePages?(limit: number): number[];
 };
 
 /** Kernel virtual memory: translation on top of physical memory. */
@@ -55,6 +76,21 @@ export class VirtualMemory {
 
   translate(vaddr: bigint): MappedRun | Missing {
     return this.#translator.translate(vaddr);
+  }
+
+  /** The page-table entries on the way to `vaddr`; none where the architecture does not tell them. */
+  walkSteps(vaddr: bigint): WalkStep[] {
+    return this.#translator.walkSteps?.(vaddr) ?? [];
+  }
+
+  /** What is mapped in [start, end), in ascending order. */
+  mappedRuns(start: bigint, end: bigint): Iterable<MappedRun> {
+    return this.#translator.mappedRuns?.(start, end) ?? runsByTranslation(this.#translator, start, end);
+  }
+
+  /** Physical addresses of the pages that hold the kernel's own page tables, at most `limit`; none when unknown. */
+  tablePages(limit: number): number[] {
+    return this.#translator.tablePages?.(limit) ?? [];
   }
 
   /** Reads `length` bytes at a kernel virtual address; across page boundaries; whole or Missing. */
@@ -74,6 +110,27 @@ export class VirtualMemory {
   /** Fills `target` from a physical address, for callers that translated a long run themselves. */
   readPhysicalInto(paddr: number, target: Uint8Array): Missing | undefined {
     return this.#physical.readInto(paddr, target);
+  }
+
+  /** Physical memory without a copy; undefined where that is not possible. */
+  viewPhysical(paddr: number, length: number): Uint8Array | undefined {
+    return this.#physical.view?.(paddr, length);
+  }
+}
+
+/** Step over what is not mapped: the smallest page of any architecture. */
+const smallestPage = 4096n;
+
+function* runsByTranslation(translator: AddressTranslator, start: bigint, end: bigint): Generator<MappedRun> {
+  for (let at = start; at < end; ) {
+    const run = translator.translate(at);
+    if (isMissing(run)) {
+      at += smallestPage - (at % smallestPage);
+      continue;
+    }
+    const length = Math.min(run.length, Number(end - at));
+    yield { ...run, length };
+    at += BigInt(length);
   }
 }
 

@@ -56,12 +56,16 @@ export type CompoundLayout = {
 const fallbackFlag = { lru: 5, private: 11, swapcache: 15 } as const;
 const fallbackSlabFlag = 7;
 
-/** @throws KdumpError `no-mem-map` naming the key that is missing */
+/**
+ * What a fallback of `info` costs (type information has to be found first) is paid only for what every kernel has:
+ * keys whose absence means that a kernel lacks the thing are asked of its own export alone.
+ * @throws KdumpError `no-mem-map` naming the key that is missing
+ */
 export function pageLayout(info: Vmcoreinfo): PageLayout {
+  const { exported } = info;
   const size = required(info.size('page'), 'SIZE(page)');
   const flags = word(required(info.offset('page.flags'), 'OFFSET(page.flags)'));
-  const slabType = type(info, 'PAGE_SLAB_MAPCOUNT_VALUE');
-  const slabFlag = flagNumber(info, 'PG_slab');
+  const { slabType, slabFlag } = slabMarks(exported) ?? slabMarks(info) ?? noSlabMarks;
   const swapcache = flagNumber(info, 'PG_swapcache') ?? fallbackFlag.swapcache;
   const privateFlag = flagNumber(info, 'PG_private') ?? fallbackFlag.private;
   const bit = (number: number): PageFlag => flagAt(flags, number);
@@ -77,7 +81,10 @@ export function pageLayout(info: Vmcoreinfo): PageLayout {
     // Renamed in 7.1; bit 0 means the same.
     compoundHead: word(
       required(
-        info.offset('page.compound_head') ?? info.offset('page.compound_info'),
+        exported.offset('page.compound_head') ??
+          exported.offset('page.compound_info') ??
+          info.offset('page.compound_head') ??
+          info.offset('page.compound_info'),
         'OFFSET(page.compound_head)',
       ),
     ),
@@ -88,14 +95,24 @@ export function pageLayout(info: Vmcoreinfo): PageLayout {
     head: maskFlag(flags, required(info.number('PG_head_mask'), 'NUMBER(PG_head_mask)')),
     // Slab is a page type since 6.10. Bit 7, which the original still tests there, is PG_waiters by then.
     slabFlag: optionalBit(slabFlag ?? (slabType === undefined ? fallbackSlabFlag : undefined)),
-    hwpoison: optionalBit(flagNumber(info, 'PG_hwpoison')),
+    hwpoison: optionalBit(flagNumber(exported, 'PG_hwpoison')),
     slabType,
     buddyType: type(info, 'PAGE_BUDDY_MAPCOUNT_VALUE'),
-    offlineType: type(info, 'PAGE_OFFLINE_MAPCOUNT_VALUE'),
-    unacceptedType: type(info, 'PAGE_UNACCEPTED_MAPCOUNT_VALUE'),
-    compound: compoundLayout(info, size, flags),
+    offlineType: type(exported, 'PAGE_OFFLINE_MAPCOUNT_VALUE'),
+    unacceptedType: type(exported, 'PAGE_UNACCEPTED_MAPCOUNT_VALUE'),
+    compound: compoundLayout(exported, size, flags) ?? compoundLayout(info, size, flags),
     orders: required(info.arrayLength('zone.free_area'), 'LENGTH(zone.free_area)'),
   };
+}
+
+type SlabMarks = { readonly slabType: number | undefined; readonly slabFlag: number | undefined };
+const noSlabMarks: SlabMarks = { slabType: undefined, slabFlag: undefined };
+
+/** A page type since 6.10, a flag before; undefined when neither is known. */
+function slabMarks(info: Vmcoreinfo): SlabMarks | undefined {
+  const slabType = type(info, 'PAGE_SLAB_MAPCOUNT_VALUE');
+  const slabFlag = flagNumber(info, 'PG_slab');
+  return slabType === undefined && slabFlag === undefined ? undefined : { slabType, slabFlag };
 }
 
 function compoundLayout(info: Vmcoreinfo, size: number, flags: number): CompoundLayout | undefined {

@@ -1,6 +1,7 @@
 import type { Vmcoreinfo } from '../formats/vmcoreinfo.ts';
 import { KdumpError } from '../lib/errors.ts';
 import { isMissing, u64At, type VirtualMemory } from './memory.ts';
+import { MemoryWindow } from './memory-window.ts';
 
 /**
  * The kernel log of 5.10 and later: the lockless ring buffer of kernel/printk/printk_ringbuffer.h, found through
@@ -29,8 +30,15 @@ const finalized = 2n;
 const noDataLpos = 3n;
 const dataIdSize = 8n;
 
-/** @throws KdumpError `no-log` naming what is missing or unreadable */
-export function readPrintk(info: Vmcoreinfo, memory: VirtualMemory): PrintkRecord[] {
+/** Descriptors of the largest log there can be, 2 GiB: one for every 32 bytes of text. */
+const maxCountBits = 26;
+const maxSizeBits = 31;
+
+/**
+ * @param since leaves out records with a smaller sequence number
+ * @throws KdumpError `no-log` naming what is missing or unreadable
+ */
+export function readPrintk(info: Vmcoreinfo, memory: VirtualMemory, since = 0n): PrintkRecord[] {
   const key = (name: string): number => {
     const value = name.startsWith('SIZE ') ? info.size(name.slice(5)) : info.offset(name);
     if (value === undefined)
@@ -46,6 +54,11 @@ export function readPrintk(info: Vmcoreinfo, memory: VirtualMemory): PrintkRecor
       throw new KdumpError('no-log', `${what} at 0x${vaddr.toString(16)} cannot be read: ${bytes.missing}`);
     return bytes;
   };
+  const bits = (what: string, value: number, max: number): number => {
+    if (value > max)
+      throw new KdumpError('no-log', `printk_ringbuffer: ${what} is ${value}, expected at most ${max}`);
+    return value;
+  };
 
   const symbol = info.symbol('prb');
   if (symbol === undefined) {
@@ -54,50 +67,107 @@ export function readPrintk(info: Vmcoreinfo, memory: VirtualMemory): PrintkRecor
       'VMCOREINFO has no SYMBOL(prb): the log is older than the ring buffer of Linux 5.10',
     );
   }
-  const ring = read('printk_ringbuffer', u64At(read('prb', symbol, 8), 0), key('SIZE printk_ringbuffer'));
+  const ringSize = key('SIZE printk_ringbuffer');
   const descRing = key('printk_ringbuffer.desc_ring');
   const textRing = key('printk_ringbuffer.text_data_ring');
   const counter = key('atomic_long_t.counter');
+  const countBitsAt = descRing + key('prb_desc_ring.count_bits');
+  const descsAt = descRing + key('prb_desc_ring.descs');
+  const infosAt = descRing + key('prb_desc_ring.infos');
+  const headAt = descRing + key('prb_desc_ring.head_id') + counter;
+  const tailAt = descRing + key('prb_desc_ring.tail_id') + counter;
+  const sizeBitsAt = textRing + key('prb_data_ring.size_bits');
+  const dataAt = textRing + key('prb_data_ring.data');
+  fits('printk_ringbuffer', ringSize, countBitsAt + 4, descsAt + 8, infosAt + 8, headAt + 8, tailAt + 8);
+  fits('printk_ringbuffer', ringSize, sizeBitsAt + 4, dataAt + 8);
+  const ring = read('printk_ringbuffer', u64At(read('prb', symbol, 8), 0), ringSize);
 
-  const count = 2 ** u32At(ring, descRing + key('prb_desc_ring.count_bits'));
+  const count = 2 ** bits('count_bits', u32At(ring, countBitsAt), maxCountBits);
   const descSize = key('SIZE prb_desc');
   const infoSize = key('SIZE printk_info');
-  const descs = read('descriptor ring', u64At(ring, descRing + key('prb_desc_ring.descs')), count * descSize);
-  const infos = read('info ring', u64At(ring, descRing + key('prb_desc_ring.infos')), count * infoSize);
-  const head = u64At(ring, descRing + key('prb_desc_ring.head_id') + counter);
-  const tail = u64At(ring, descRing + key('prb_desc_ring.tail_id') + counter);
+  const descs = new MemoryWindow(memory, u64At(ring, descsAt), count * descSize);
+  const infos = new MemoryWindow(memory, u64At(ring, infosAt), count * infoSize);
+  const head = u64At(ring, headAt) & idMask;
+  const tail = u64At(ring, tailAt) & idMask;
 
-  const sizeBits = u32At(ring, textRing + key('prb_data_ring.size_bits'));
-  const text = read('text ring', u64At(ring, textRing + key('prb_data_ring.data')), 2 ** sizeBits);
+  const sizeBits = bits('size_bits', u32At(ring, sizeBitsAt), maxSizeBits);
+  const text = new MemoryWindow(memory, u64At(ring, dataAt), 2 ** sizeBits);
 
   const stateVar = key('prb_desc.state_var') + counter;
   const begin = key('prb_desc.text_blk_lpos') + key('prb_data_blk_lpos.begin');
   const next = key('prb_desc.text_blk_lpos') + key('prb_data_blk_lpos.next');
-  const sequence = key('printk_info.seq');
+  fits('prb_desc', descSize, stateVar + 8, begin + 8, next + 8);
+  const sequenceAt = key('printk_info.seq');
   const timestamp = key('printk_info.ts_nsec');
   const textLength = key('printk_info.text_len');
   const caller = info.offset('printk_info.caller_id');
+  fits('printk_info', infoSize, sequenceAt + 8, timestamp + 8, textLength + 2, (caller ?? 0) + 4);
 
   const records: PrintkRecord[] = [];
+  let seen = 0;
+  let unreadable = false;
   // Never more than the ring holds, whatever head and tail say.
-  for (let n = 0, id = tail & idMask; n < count; n++, id = (id + 1n) & idMask) {
+  const ids = Math.min(count, Number((head - tail) & idMask) + 1);
+  for (let n = 0; n < ids; n++) {
+    const id = (tail + BigInt(n)) & idMask;
     const slot = Number(id % BigInt(count));
-    const state = u64At(descs, slot * descSize + stateVar);
-    const phase = state >> stateShift;
-    if ((state & idMask) === id && (phase === committed || phase === finalized)) {
-      const from = u64At(descs, slot * descSize + begin);
-      const to = u64At(descs, slot * descSize + next);
-      const length = u16At(infos, slot * infoSize + textLength);
-      records.push({
-        sequence: u64At(infos, slot * infoSize + sequence),
-        timestamp: u64At(infos, slot * infoSize + timestamp),
-        caller: caller === undefined ? undefined : u32At(infos, slot * infoSize + caller),
-        text: recordText(text, sizeBits, from, to, length),
-      });
+    const desc = descs.bytes(slot * descSize, descSize);
+    if (desc === undefined) {
+      unreadable = true;
+      // On to the first descriptor of the next page, or of the ring's next lap.
+      const skipTo = Math.min(count, Math.ceil(descs.nextPage(slot * descSize) / descSize));
+      n += Math.max(0, skipTo - slot - 1);
+      continue;
     }
-    if (id === (head & idMask)) break;
+    const state = u64At(desc, stateVar);
+    const phase = state >> stateShift;
+    if ((state & idMask) !== id || (phase !== committed && phase !== finalized)) continue;
+    const from = u64At(desc, begin);
+    const to = u64At(desc, next);
+    const record = infos.bytes(slot * infoSize, infoSize);
+    if (record === undefined) {
+      unreadable = true;
+      continue;
+    }
+    seen++;
+    const sequence = u64At(record, sequenceAt);
+    if (sequence < since) continue;
+    records.push({
+      sequence,
+      timestamp: u64At(record, timestamp),
+      caller: caller === undefined ? undefined : u32At(record, caller),
+      text: recordText(text, sizeBits, from, to, u16At(record, textLength)),
+    });
   }
+  // What is lost in part is better than nothing; nothing at all must not pass for an empty log.
+  if (seen === 0 && unreadable)
+    throw new KdumpError('no-log', 'the descriptors of the kernel log cannot be read');
   return records;
+}
+
+/** Refuses a description of the log in which a member lies outside its structure. */
+function fits(struct: string, size: number, ...ends: readonly number[]): void {
+  const worst = Math.max(...ends);
+  if (worst > size || size > maxStruct)
+    throw new KdumpError('no-log', `VMCOREINFO: SIZE(${struct}) is ${size}, its members reach to ${worst}`);
+}
+
+/** More than any structure of the log has. */
+const maxStruct = 65536;
+
+/**
+ * Sequence number of the first record that `dmesg -C` has not cleared; undefined when the kernel does not export it.
+ * From 5.12 on it is a latch: a counter whose parity says which of two copies is whole (include/linux/seqlock.h).
+ */
+export function clearedUpTo(info: Vmcoreinfo, memory: VirtualMemory): bigint | undefined {
+  const symbol = info.symbol('clear_seq');
+  if (symbol === undefined) return undefined;
+  const first = memory.read(symbol, 8);
+  if (isMissing(first)) return undefined;
+  const values = info.offset('latched_seq.val');
+  if (values === undefined) return u64At(first, 0);
+  const copy = memory.read(symbol + BigInt(values + (first[0]! & 1) * 8), 8);
+  return isMissing(copy) ? undefined : u64At(copy, 0);
 }
 
 /**
@@ -106,7 +176,7 @@ export function readPrintk(info: Vmcoreinfo, memory: VirtualMemory): PrintkRecor
  * exactly at the end of the ring, and comparing `next` itself (as the C tools do) then shows another record's text.
  */
 function recordText(
-  ring: Uint8Array,
+  ring: MemoryWindow,
   sizeBits: number,
   begin: bigint,
   next: bigint,
@@ -131,7 +201,9 @@ function recordText(
   }
   if (room < dataIdSize) return undefined;
   const start = Number(at + dataIdSize);
-  return ring.slice(start, start + Math.min(length, Number(room - dataIdSize)));
+  // A block of more than the ring holds is no block; the window refuses what lies beyond its end.
+  const wanted = room - dataIdSize < BigInt(length) ? Number(room - dataIdSize) : length;
+  return ring.bytes(start, wanted)?.slice();
 }
 
 /**

@@ -6,11 +6,14 @@ export const utsnameBytes = 6 * 65;
 const fields = ['sysname', 'nodename', 'release', 'version', 'machine', 'domainname'] as const;
 export type Utsname = Readonly<Record<(typeof fields)[number], string>>;
 
+/** Until 5.10, which does not export the offset, the name follows a 32-bit number of references. */
+const afterReferences = 4;
+
 /** init_uts_ns.name of the crashed kernel, 390 bytes; undefined when it cannot be read. */
 export function readUtsname(info: Vmcoreinfo, memory: VirtualMemory): Uint8Array | undefined {
   const symbol = info.symbol('init_uts_ns');
-  const offset = info.offset('uts_namespace.name');
-  if (symbol === undefined || offset === undefined) return undefined;
+  const offset = info.offset('uts_namespace.name') ?? afterReferences;
+  if (symbol === undefined) return undefined;
   const bytes = memory.read(symbol + BigInt(offset), utsnameBytes);
   return isMissing(bytes) ? undefined : Uint8Array.from(bytes);
 }

@@ -16,7 +16,7 @@ export type Compressor = {
   compress(source: number, length: number, target: number): number;
 };
 
-export const compressorNames = ['zlib', 'lzo', 'zstd'] as const;
+export const compressorNames = ['zlib', 'lzo', 'snappy', 'zstd'] as const;
 export type CompressorName = (typeof compressorNames)[number];
 
 /** Level of makedumpfile for every codec that has levels: speed counts, and a reader sees no difference. */
@@ -29,6 +29,8 @@ export function openCompressor(name: CompressorName): Compressor | undefined {
       return libdeflate() ?? nodeZlib();
     case 'lzo':
       return lzo();
+    case 'snappy':
+      return snappy();
     case 'zstd':
       return zstd();
   }
@@ -83,6 +85,36 @@ function lzo(): Compressor | undefined {
     bound: (length) => length + Math.floor(length / 16) + 67,
     compress: (source, length, target) => {
       const status = lzo1x(source, length, target, written, work);
+      const size = written.readUInt32LE(0);
+      return status === 0 && size < length ? size : 0;
+    },
+  };
+}
+
+/** libsnappy through its C interface: raw blocks, not the framing format. */
+function snappy(): Compressor | undefined {
+  const library = openLibrary('libsnappy.so.1');
+  if (library === undefined) return undefined;
+  const compressBlock = library.func(
+    'int snappy_compress(uintptr_t input, size_t input_length, uintptr_t compressed, void *compressed_length)',
+  ) as FfiFunction;
+  const maxLength = library.func('size_t snappy_max_compressed_length(size_t length)') as FfiFunction;
+  const bound = (length: number): number => Number(maxLength(length));
+  const written = Buffer.alloc(8);
+  // It refuses to begin with less room than the bound.
+  let capacityFor = 0;
+  let capacity = 0;
+  return {
+    library: 'libsnappy',
+    bound,
+    compress: (source, length, target) => {
+      if (capacityFor !== length) {
+        capacityFor = length;
+        capacity = bound(length);
+      }
+      written.writeUInt32LE(capacity, 0);
+      written.writeUInt32LE(0, 4);
+      const status = compressBlock(source, length, target, written);
       const size = written.readUInt32LE(0);
       return status === 0 && size < length ? size : 0;
     },

@@ -193,3 +193,15 @@ export function readMachineName(root: string): string {
 export function readKernelRelease(root: string): string | null {
   return readText(root, 'proc/sys/kernel/osrelease')?.trim() ?? null;
 }
+
+/** Where the kernel keeps its VMCOREINFO note, as /sys/kernel/vmcoreinfo tells: physical address and bytes; or null. */
+export function readVmcoreinfoPlace(root: string): { readonly paddr: number; readonly size: number } | null {
+  const match = /^(?:0x)?([0-9a-f]+) (?:0x)?([0-9a-f]+)$/.exec(
+    readText(root, 'sys/kernel/vmcoreinfo')?.trim() ?? '',
+  );
+  if (match === null) return null;
+  const paddr = Number.parseInt(match[1]!, 16);
+  const size = Number.parseInt(match[2]!, 16);
+  // No kernel's note is larger than a few pages.
+  return Number.isSafeInteger(paddr) && size > 0 && size <= 2 ** 20 ? { paddr, size } : null;
+}

@@ -26,3 +26,22 @@ test('the first of equal keys counts, an absent one is undefined, a broken one i
   expect(info.number('nothing')).toBeUndefined();
   expect(() => info.size('bad')).toThrow("VMCOREINFO: SIZE(bad) is not a number: 'x'");
 });
+
+test('a fallback is asked for what the kernel does not tell, once, and never for what it tells', () => {
+  const asked: string[] = [];
+  const extended = info.withFallback((key) => {
+    asked.push(key);
+    return key === 'SIZE(zone)' ? '1536' : undefined;
+  });
+  expect(extended.text).toBe(info.text);
+  expect(extended.size('page')).toBe(64);
+  expect(asked).toEqual([]);
+  expect(extended.size('zone')).toBe(1536);
+  expect(extended.size('zone')).toBe(1536);
+  expect(extended.symbol('nothing')).toBeUndefined();
+  expect(extended.symbol('nothing')).toBeUndefined();
+  expect(asked).toEqual(['SIZE(zone)', 'SYMBOL(nothing)']);
+  expect(extended.exported.size('zone')).toBeUndefined();
+  expect(extended.exported).toBe(info);
+  expect(info.exported).toBe(info);
+});

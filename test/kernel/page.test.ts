@@ -111,3 +111,60 @@ describe('struct page as a kernel exports it', () => {
     );
   });
 });
+
+describe('with types to ask', () => {
+  /** Lays pages out with a fallback that knows `answers`; tells what it was asked. */
+  const withFallback = (text: string, answers: Readonly<Record<string, string>> = {}) => {
+    const asked: string[] = [];
+    const info = new Vmcoreinfo(text).withFallback((key) => {
+      asked.push(key);
+      return answers[key];
+    });
+    return { layout: pageLayout(info), asked };
+  };
+
+  test('a kernel that exports what it needs is asked for nothing more', () => {
+    expect(withFallback(debian61)).toEqual({ layout: layoutOf(debian61), asked: [] });
+    expect(withFallback(debian612)).toEqual({ layout: layoutOf(debian612), asked: [] });
+  });
+
+  test('what every kernel has is asked for', () => {
+    const silent = debian612.replace(
+      /^(SIZE\(page\)|OFFSET\(page.private\)|OFFSET\(page.compound_head\))=.*\n/gm,
+      '',
+    );
+    const { layout, asked } = withFallback(silent, {
+      'SIZE(page)': '64',
+      'OFFSET(page.private)': '40',
+      'OFFSET(page.compound_info)': '8',
+    });
+    expect(layout).toEqual(layoutOf(debian612));
+    expect(asked).not.toContain('NUMBER(PG_slab)');
+  });
+
+  test('marks of slab and hugetlb pages are asked for when no form of them is exported', () => {
+    const silent = debian612.replace(/^NUMBER\(PAGE_(SLAB|HUGETLB)_.*\n/gm, '');
+    const { layout } = withFallback(silent, {
+      'NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)': '-184549376',
+      'NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)': '-201326592',
+    });
+    expect(layout).toEqual(layoutOf(debian612));
+  });
+
+  test('flags and types that only some kernels have are never taken from elsewhere', () => {
+    const { layout } = withFallback(debian61.replace(/^NUMBER\(PAGE_OFFLINE.*\n/m, ''), {
+      'NUMBER(PG_hwpoison)': '20',
+      'NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)': '-257',
+      'NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)': '-1',
+      'NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)': '-2',
+      'NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)': '-3',
+    });
+    expect(layout).toMatchObject({
+      hwpoison: undefined,
+      offlineType: undefined,
+      unacceptedType: undefined,
+      slabType: undefined,
+      compound: { hugetlb: { by: 'destructor' } },
+    });
+  });
+});

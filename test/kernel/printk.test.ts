@@ -1,8 +1,9 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Vmcoreinfo } from '../../src/formats/vmcoreinfo.ts';
-import { type AddressTranslator, type PhysicalMemory, VirtualMemory } from '../../src/kernel/memory.ts';
-import { formatPrintk, readPrintk } from '../../src/kernel/printk.ts';
+import { clearedUpTo, formatPrintk, readPrintk } from '../../src/kernel/printk.ts';
+import { KdumpError } from '../../src/lib/errors.ts';
+import { flatMemory } from '../helpers/flat-memory.ts';
 
 /**
  * A ring buffer written as the kernel writes it (kernel/printk/printk_ringbuffer.c): data blocks of 8 bytes of id and
@@ -70,17 +71,9 @@ class Ring {
     return Number(this.#lpos % (1n << BigInt(this.sizeBits)));
   }
 
-  read() {
-    const physical: PhysicalMemory = {
-      readInto: (paddr, target) => {
-        target.set(this.bytes.subarray(paddr, paddr + target.length));
-        return undefined;
-      },
-    };
-    const translator: AddressTranslator = {
-      translate: (vaddr) => ({ vaddr, paddr: Number(vaddr), length: this.bytes.length - Number(vaddr) }),
-    };
-    return readPrintk(new Vmcoreinfo(info), new VirtualMemory(physical, translator));
+  /** @param lost pages of `bytes` that the dump lacks */
+  read(since = 0n, lost: readonly number[] = []) {
+    return readPrintk(new Vmcoreinfo(info), flatMemory(this.bytes, lost), since);
   }
 
   get texts(): (string | undefined)[] {
@@ -155,4 +148,95 @@ test('the text is that of makedumpfile --dump-dmesg, but bytes above 0x7f are on
   expect(
     formatPrintk([{ sequence: 0n, timestamp: 12_345_678_901n, caller: 0x8000_0003, text: Buffer.from('x') }]),
   ).toBe('[   12.345678] [      C3] x\n');
+});
+
+describe('the log since it was cleared', () => {
+  const logged = (count: number): Ring => {
+    const ring = new Ring(12, false);
+    for (let i = 0; i < count; i++) ring.log(Buffer.from(`record ${i}`));
+    return ring;
+  };
+  const sequences = (ring: Ring, since: bigint): number[] =>
+    ring.read(since).map((record) => Number(record.sequence));
+
+  test('holds the records from that number on, wherever the ring is by then', () => {
+    // 20 records in a ring of 16: 4 to 19 are there. The original never ends when the ring has wrapped in between.
+    const ring = logged(20);
+    expect(sequences(ring, 18n)).toEqual([18, 19]);
+    expect(sequences(ring, 10n)).toEqual([10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
+    expect(sequences(ring, 2n)).toEqual(sequences(ring, 0n));
+    expect(sequences(ring, 20n)).toEqual([]);
+  });
+
+  test('begins at clear_seq, which is a latch of two copies since 5.12', () => {
+    const bytes = Buffer.alloc(4096);
+    bytes.writeBigUInt64LE(7n, 64);
+    const memory = flatMemory(bytes);
+    expect(clearedUpTo(new Vmcoreinfo('SYMBOL(clear_seq)=40'), memory)).toBe(7n);
+    bytes.writeBigUInt64LE(70n, 72);
+    bytes.writeBigUInt64LE(80n, 80);
+    const latch = new Vmcoreinfo('SYMBOL(clear_seq)=40\nOFFSET(latched_seq.val)=8');
+    expect(clearedUpTo(latch, memory)).toBe(80n);
+    bytes.writeUInt32LE(8, 64);
+    expect(clearedUpTo(latch, memory)).toBe(70n);
+    expect(clearedUpTo(new Vmcoreinfo(''), memory)).toBeUndefined();
+    expect(clearedUpTo(new Vmcoreinfo('SYMBOL(clear_seq)=40000000'), memory)).toBeUndefined();
+  });
+});
+
+describe('a damaged log', () => {
+  test('a page that cannot be read costs the records in it', () => {
+    const ring = new Ring(14, false);
+    // 500 bytes and an id: eight records a page.
+    for (let i = 0; i < 16; i++) ring.log(Buffer.from(`${i}`.padEnd(500)));
+    const texts = ring.read(0n, [Ring.at.data / 4096]).map((record) => record.text !== undefined);
+    expect(texts).toEqual([...new Array(8).fill(false), ...new Array(8).fill(true)]);
+    expect(formatPrintk(ring.read(0n, [Ring.at.data / 4096])).split('\n')[0]).toContain('<lost>');
+  });
+
+  test('no readable descriptor at all is an error, not an empty log', () => {
+    const ring = new Ring(12, false);
+    ring.log(Buffer.from('text'));
+    expect(() => ring.read(0n, [Ring.at.infos / 4096])).toThrow('cannot be read');
+  });
+
+  test('sizes that cannot be are refused before anything is allocated', () => {
+    const ring = new Ring(12, false);
+    ring.log(Buffer.from('text'));
+    ring.bytes.writeUInt32LE(31, Ring.at.rb);
+    expect(() => ring.read()).toThrow('count_bits is 31');
+    const other = new Ring(12, false);
+    other.bytes.writeUInt32LE(200, Ring.at.rb + 48);
+    expect(() => other.read()).toThrow('size_bits is 200');
+  });
+
+  test('a member outside its structure is refused', () => {
+    const outside = info.replace('SIZE(prb_desc)=24', 'SIZE(prb_desc)=16');
+    expect(() => readPrintk(new Vmcoreinfo(outside), flatMemory(new Ring(12, false).bytes))).toThrow(
+      'SIZE(prb_desc) is 16',
+    );
+  });
+
+  test('any bytes in it end in records or in one clear error', () => {
+    const damage = fc.array(
+      fc.tuple(fc.nat({ max: 5000 }), fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn })),
+      { minLength: 1, maxLength: 8 },
+    );
+    fc.assert(
+      fc.property(damage, (writes) => {
+        const ring = new Ring(12, false);
+        for (let i = 0; i < 20; i++) ring.log(Buffer.from(`record ${i}`));
+        for (const [at, value] of writes) ring.bytes.writeBigUInt64LE(value, at);
+        let outcome: unknown;
+        try {
+          outcome = ring.read().length;
+        } catch (error) {
+          outcome = error instanceof KdumpError ? 0 : error;
+        }
+        // A descriptor takes up 24 bytes of what there is.
+        expect(outcome).toBeLessThanOrEqual(ring.bytes.length / 24);
+      }),
+      { numRuns: 200 },
+    );
+  });
 });

@@ -18,6 +18,7 @@ import {
   readMachineName,
   readMemTotal,
   readPossibleCpus,
+  readVmcoreinfoPlace,
 } from '../../src/system/proc.ts';
 
 let root: string;
@@ -168,5 +169,24 @@ describe('single facts', () => {
     expect(readMachineName(root)).toBe('aarch64');
     put('proc/cpuinfo', 'flags\t\t: fpu la577 vme\n');
     expect(readFiveLevel(root)).toBe(false);
+  });
+});
+
+describe('place of VMCOREINFO', () => {
+  test.each([
+    ['0x0000000001a2b000 1000\n', { paddr: 0x1a2b000, size: 4096 }],
+    ['100000001000 2024\n', { paddr: 0x1000_0000_1000, size: 0x2024 }],
+    ['', null],
+    ['1000\n', null],
+    ['1000 0\n', null],
+    ['1000 ffffffff\n', null],
+    ['ffffffffffffffff 1000\n', null],
+  ])('%j', (text, place) => {
+    put('sys/kernel/vmcoreinfo', text);
+    expect(readVmcoreinfoPlace(root)).toEqual(place);
+  });
+
+  test('a kernel without the file', () => {
+    expect(readVmcoreinfoPlace(root)).toBeNull();
   });
 });

@@ -5,14 +5,22 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CollectReport, collect } from '../../src/dump/collect.ts';
 import { extractDmesg } from '../../src/dump/dmesg.ts';
-import type { Excluded } from '../../src/dump/filter.ts';
-import type { Compression } from '../../src/dump/page-compressor.ts';
-import { Vmcore } from '../../src/dump/vmcore.ts';
+import type { Excluded } from '../../src/dump/filter/filter.ts';
+import type { Compression } from '../../src/dump/crew/page-compressor.ts';
+import { FileBytes } from '../../src/dump/input/bytes.ts';
+import { ElfSource } from '../../src/dump/input/elf-source.ts';
+import { collectRequest } from '../../src/dump/request.ts';
 import { openKdump, popcount, setBits } from '../helpers/kdump-reader.ts';
 import { kernelNames, type Peer, peer, rawVmcore } from './lab/lab.ts';
 
 const quiet = { progress: () => {}, message: () => {} };
-const option: Record<Compression, string[]> = { none: [], zlib: ['-c'], lzo: ['-l'], zstd: ['-z'] };
+const option: Record<Compression, string[]> = {
+  none: [],
+  zlib: ['-c'],
+  lzo: ['-l'],
+  snappy: ['-p'],
+  zstd: ['-z'],
+};
 
 describe.each(kernelNames)('kernel %s', (name) => {
   let vmcore: string;
@@ -28,7 +36,14 @@ describe.each(kernelNames)('kernel %s', (name) => {
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   const dumpOurs = (dumpLevel: number, compression: Compression): CollectReport =>
-    collect({ vmcore, output: at('ours'), dumpLevel, compression, overwrite: true }, quiet);
+    collect(
+      collectRequest(
+        [vmcore],
+        { kind: 'file', path: at('ours'), overwrite: true },
+        { dumpLevels: [dumpLevel], compression },
+      ),
+      quiet,
+    );
 
   const dumpTheirs = async (
     dumpLevel: number,
@@ -50,11 +65,12 @@ describe.each(kernelNames)('kernel %s', (name) => {
     expectSameDump(at('ours'), at('theirs'));
     expect(report.pages.excluded).toEqual(countersIn(output));
     expect(report.pages.total).toBe(pagesIn(output, 'Total pages'));
-    expect(report.doubts).toEqual({ unreadable: 0, badOrder: 0 });
+    expect(report.doubts).toEqual({ unreadable: 0, badOrder: 0, protected: 0 });
+    expect(report.suspicions).toEqual([]);
 
     // The kernel text lies in two segments, by its two virtual addresses. The original counts its pages twice, and
     // takes them from the holes; a page is one page.
-    const source = new Vmcore(vmcore);
+    const source = new ElfSource(new FileBytes(vmcore));
     const described = source.ranges.reduce(
       (sum, range) => sum + (range.end - range.start) / report.pageSize,
       0,

@@ -1,7 +1,8 @@
 import { type CollectReport, collect } from '../../dump/collect.ts';
 import { extractDmesg } from '../../dump/dmesg.ts';
-import { level } from '../../dump/filter.ts';
-import { type CollectRequest, parseMakedumpfile } from '../../dump/options.ts';
+import { level } from '../../dump/filter/filter.ts';
+import { parseMakedumpfile } from '../../dump/options.ts';
+import type { CollectRequest } from '../../dump/request.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import type { CaptureTools, CollectHooks } from './machine.ts';
 
@@ -20,19 +21,19 @@ function collectWhatever(request: CollectRequest, hooks: CollectHooks): CollectR
     return collect(request, hooks);
   } catch (error) {
     if (!(error instanceof KdumpError) || error.code !== 'no-vmcoreinfo') throw error;
-    const dumpLevel = request.dumpLevel & level.zero;
+    const dumpLevel = (request.dumpLevels[0] ?? 0) & level.zero;
     hooks.message(`${error.message}: saving every page instead, at dump level ${dumpLevel}`);
-    return collect({ ...request, dumpLevel }, hooks);
+    return collect({ ...request, dumpLevels: [dumpLevel] }, hooks);
   }
 }
 
 /** @throws KdumpError when makedumpfile would not take these words, or would not write a dump for them. */
 export function collectRequest(argv: readonly string[]): CollectRequest {
   const command = parseMakedumpfile(argv);
-  if (command.mode !== 'create')
+  if (command.mode !== 'create' || command.request.target.kind !== 'file')
     throw new KdumpError(
       'capture-config',
-      `makedumpfile ${argv.join(' ')}: these options do not write a dump`,
+      `makedumpfile ${argv.join(' ')}: these options do not write one dump file`,
       {
         fix: 'Give the core collector only options that say how to filter and compress.',
       },

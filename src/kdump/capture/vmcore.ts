@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync } from 'node:fs';
-import { Vmcore } from '../../dump/vmcore.ts';
+import { openSource } from '../../dump/input/open.ts';
 import type { Vmcoreinfo } from '../../formats/vmcoreinfo.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { writeAll } from '../../system/durable.ts';
@@ -10,9 +10,9 @@ import type { CollectHooks } from './machine.ts';
  * @throws KdumpError what opening a vmcore throws
  */
 export function readVmcoreinfo(path: string): Vmcoreinfo | undefined {
-  const vmcore = new Vmcore(path);
-  vmcore.close();
-  return vmcore.vmcoreinfo;
+  const source = openSource([path]);
+  source.close();
+  return source.vmcoreinfo;
 }
 
 const pieceBytes = 4 << 20;

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
 import { koffiAddon } from '../../system/shared-objects.ts';
 import {
@@ -66,7 +67,13 @@ export function settleCapture(target: CaptureTarget, path: string, request: Capt
       node: request.node,
       libraries: codecLibraries,
       koffi: koffiAddon(),
-      bundles: [request.captureBundle],
+      bundles: [request.captureBundle, ...workerBundle(request.captureBundle)],
     },
   };
+}
+
+/** The collector's worker threads have a bundle of their own beside the capture's; without it one thread works. */
+function workerBundle(captureBundle: string): string[] {
+  const path = join(dirname(captureBundle), 'dump-worker.mjs');
+  return existsSync(path) ? [path] : [];
 }

@@ -327,7 +327,7 @@ describe('a capture that fails', () => {
       kernelRelease: null,
       crashTime: '2026-01-02T03:04:05.000Z',
     });
-    expect(account.errors).toMatchObject([{ step: 'identify', code: 'not-elf' }]);
+    expect(account.errors).toMatchObject([{ step: 'identify', code: 'unknown-format' }]);
   });
 
   it('says so when there is no crashed kernel', () => {

@@ -28,9 +28,10 @@ test('a vmcore that does not describe itself is saved whole rather than not at a
 
 test('only words that write a dump make a core collector', () => {
   expect(collectRequest(['-c', '-d', '31', '/proc/vmcore', '/x'])).toMatchObject({
-    dumpLevel: 31,
+    dumpLevels: [31],
     compression: 'zlib',
   });
-  expect(() => collectRequest(['--dump-dmesg', '/proc/vmcore', '/x'])).toThrow(/do not write a dump/);
+  expect(() => collectRequest(['--dump-dmesg', '/proc/vmcore', '/x'])).toThrow(/do not write one dump file/);
+  expect(() => collectRequest(['-F', '/proc/vmcore'])).toThrow(/do not write one dump file/);
   expect(() => collectRequest(['-d', '77', '/proc/vmcore', '/x'])).toThrow(/'77' is not a number/);
 });

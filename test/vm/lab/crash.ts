@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KdumpError } from '../../../src/lib/errors.ts';
 import type { Console } from './console.ts';
-import { makeDisk, readDisk } from './disk.ts';
+import { type DiskFiles, makeDisk, readDisk } from './disk.ts';
 import { captureImage, fileData, guestImage, kexecProgram, labFile, workloadProgram } from './images.ts';
 import { type KernelName, type LabKernel, labKernel } from './kernels.ts';
 import { startMachine } from './qemu.ts';
@@ -20,6 +20,12 @@ export type CrashOptions = {
   workload?: 'full' | 'none';
   /** Shell commands of the guest, run just before the crash. */
   beforeCrash?: string;
+  /** Seconds that they and the booting may take. */
+  readyWithin?: number;
+  /** More files on the guest's disk, which is mounted on /disk. */
+  diskFiles?: DiskFiles;
+  /** MiB of the guest's disk. */
+  diskSize?: number;
   /** More words for the capture kernel's command line. */
   captureAppend?: string;
   /** Put the dump on a disk of its own, of so many MiB, instead of the guest's disk. */
@@ -115,13 +121,14 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
       BALLOON_PAGES: full ? String(balloonSize * pagesPerMiB) : '',
       BEFORE_CRASH: options.beforeCrash ?? '',
     };
-    await makeDisk(disk, guestDisk, {
+    await makeDisk(disk, options.diskSize ?? guestDisk, {
       'boot/vmlinuz': kernel.vmlinuz,
       'boot/capture.img': capture,
       ...inDirectory('kdump', await kexecProgram()),
       'lab/boot.sh': labFile('guest/boot.sh'),
       'lab/settings.sh': { text: shellSettings(settings) },
       ...(full ? { ...inDirectory('lab', await workloadProgram()), 'lab/data': { bytes: fileData() } } : {}),
+      ...options.diskFiles,
     });
     const disks = [disk];
     if (separate) {
@@ -146,7 +153,7 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
         await guestSays(console, /\blab: balloon please/, 180);
         await machine.qmp.execute('balloon', { value: (memory - balloonSize) * 2 ** 20 });
       }
-      await guestSays(console, /\blab: crashing/, 120);
+      await guestSays(console, /\blab: crashing/, options.readyWithin ?? 120);
       await guestSays(console, /\blab: finished/, options.deadline ?? 300);
       await machine.finished;
     } finally {

@@ -1,0 +1,328 @@
+import { isMissing, type VirtualMemory } from '../../kernel/memory.ts';
+import type { PageFlag, PageLayout } from '../../kernel/page.ts';
+import type { SectionMap } from '../../kernel/sparsemem.ts';
+import type { PageBitmap } from '../../lib/bitmap.ts';
+import type { Progress } from '../../lib/progress.ts';
+
+/** Dump level bits, each a kind of page to leave out (makedumpfile(8)). */
+export const level = { zero: 1, cache: 2, cachePrivate: 4, user: 8, free: 16 } as const;
+export const maxLevel = 31;
+
+/** Pages left out, by the reason that was found first. */
+export type Excluded = {
+  zero: number;
+  cache: number;
+  cachePrivate: number;
+  user: number;
+  free: number;
+  hwpoison: number;
+  offline: number;
+};
+
+/** Pages that were kept because they could not be judged, or because they must not go. */
+export type Doubts = {
+  /** Their struct page could not be read. */
+  unreadable: number;
+  /** They claim to be free blocks of an order that the kernel does not have. */
+  badOrder: number;
+  /** They look like user data or page cache, but lie in the kernel's image, its per-CPU areas or its page tables. */
+  protected: number;
+};
+
+export const noneExcluded = (): Excluded => ({
+  zero: 0,
+  cache: 0,
+  cachePrivate: 0,
+  user: 0,
+  free: 0,
+  hwpoison: 0,
+  offline: 0,
+});
+
+export const noDoubts = (): Doubts => ({ unreadable: 0, badOrder: 0, protected: 0 });
+
+/** What the filter works on. */
+export type FilterWork = {
+  readonly memory: VirtualMemory;
+  readonly sections: SectionMap;
+  readonly page: PageLayout;
+  /** 0 to 31. */
+  readonly dumpLevel: number;
+  /** Pages that exist, and of those the ones that are kept: what goes is cleared. Judged is what it covers. */
+  readonly bitmap: PageBitmap;
+  /** Page frames that are never taken for user data or page cache; sorted and disjoint. */
+  readonly guarded: readonly PfnRange[];
+};
+
+export type Verdict = {
+  readonly excluded: Excluded;
+  readonly doubts: Doubts;
+  /** A block that goes beyond the end of the bitmap: its end, and why it goes. */
+  overflow: { readonly end: number; readonly reason: keyof Excluded } | undefined;
+};
+
+/** Half-open range of page frames. */
+export type PfnRange = { readonly start: number; readonly end: number };
+
+/** Whether a level needs the page descriptors at all: poisoned pages go at every level of a kernel that marks them. */
+export function needsPageDescriptors(dumpLevel: number, page: PageLayout): boolean {
+  const byType = level.cache | level.cachePrivate | level.user;
+  return (
+    (dumpLevel & byType) !== 0 ||
+    page.hwpoison !== undefined ||
+    ((dumpLevel & level.free) !== 0 && page.buddyType !== undefined)
+  );
+}
+
+/**
+ * Judges every page frame that is set in `bitmap` by its struct page and clears those that the level leaves out.
+ * Zero pages are not decided here: their content decides, while it is copied.
+ *
+ * Descriptors are contiguous in virtual memory only. A section's are looked at where they lie when that is one piece
+ * of mapped memory, and read into a buffer otherwise; a block that cannot be read costs nothing but the judgement of
+ * its own pages, which are kept and counted.
+ */
+export function excludePages(work: FilterWork, progress: Progress, total = work.bitmap.end): Verdict {
+  const { sections, bitmap } = work;
+  const { pagesPerSection } = sections;
+  const verdict: Verdict = { excluded: noneExcluded(), doubts: noDoubts(), overflow: undefined };
+  const reader = new DescriptorReader(work.memory, sections);
+
+  for (let from = bitmap.nextSet(bitmap.first); from < bitmap.end; ) {
+    const sectionEnd = (Math.floor(from / pagesPerSection) + 1) * pagesPerSection;
+    // Only frames that exist: what the descriptor of a hole says may be anything.
+    const to = bitmap.nextClear(from, sectionEnd);
+    let judgedUpTo = from;
+    // One descriptor more when there is one: a compound page tells its order in its second.
+    for (const run of reader.read(from, Math.min(to + 1, sectionEnd))) {
+      verdict.doubts.unreadable += populationBetween(bitmap, judgedUpTo, run.start);
+      const end = Math.min(run.end, to);
+      if (run.start < end) judgeRun(work, verdict, { ...run, end, readable: run.end });
+      judgedUpTo = Math.max(judgedUpTo, end);
+    }
+    verdict.doubts.unreadable += populationBetween(bitmap, judgedUpTo, to);
+    progress(filterLabel, to, total);
+    from = bitmap.nextSet(to);
+  }
+  return verdict;
+}
+
+export const filterLabel = 'Excluding unnecessary pages';
+
+function populationBetween(bitmap: PageBitmap, start: number, end: number): number {
+  let count = 0;
+  for (let pfn = bitmap.nextSet(start, end); pfn < end; pfn = bitmap.nextSet(pfn + 1, end)) count++;
+  return count;
+}
+
+/** Descriptors of the frames [start, end): the one of `origin` is at the beginning of `words`. */
+type Descriptors = {
+  readonly words: Uint32Array;
+  readonly origin: number;
+  readonly start: number;
+  readonly end: number;
+};
+
+/** Gets at the struct pages of a section. */
+class DescriptorReader {
+  readonly #memory: VirtualMemory;
+  readonly #sections: SectionMap;
+  #buffer: Uint32Array | undefined;
+
+  constructor(memory: VirtualMemory, sections: SectionMap) {
+    this.#memory = memory;
+    this.#sections = sections;
+  }
+
+  /** The readable runs of descriptors of [start, end), which lie in one section; good until the next call. */
+  read(start: number, end: number): Descriptors[] {
+    const { bases, pagesPerSection, pageStructSize } = this.#sections;
+    const base = bases[Math.floor(start / pagesPerSection)];
+    if (base === undefined) return [];
+    const vaddr = base + BigInt(start) * BigInt(pageStructSize);
+    const length = (end - start) * pageStructSize;
+    const run = this.#memory.translate(vaddr);
+    if (!isMissing(run) && run.length >= length) {
+      const view = this.#memory.viewPhysical(run.paddr, length);
+      if (view !== undefined && view.byteOffset % 4 === 0) {
+        const words = new Uint32Array(view.buffer, view.byteOffset, length / 4);
+        return [{ words, origin: start, start, end }];
+      }
+    }
+    return this.#copy(vaddr, start, length);
+  }
+
+  #copy(vaddr: bigint, origin: number, length: number): Descriptors[] {
+    const { pagesPerSection, pageStructSize } = this.#sections;
+    this.#buffer ??= new Uint32Array((pagesPerSection * pageStructSize) / 4);
+    const words = this.#buffer;
+    const target = new Uint8Array(words.buffer, 0, length);
+    const runs: Descriptors[] = [];
+    let readableFrom = 0;
+    const close = (until: number): void => {
+      const start = origin + Math.ceil(readableFrom / pageStructSize);
+      const end = origin + Math.floor(until / pageStructSize);
+      if (end > start) runs.push({ words, origin, start, end });
+    };
+    for (let at = 0; at < length; ) {
+      const run = this.#memory.translate(vaddr + BigInt(at));
+      // What the page tables do not map, and what cannot be read, is skipped by the smallest page there is.
+      const toPageEnd = smallestPage - Number((vaddr + BigInt(at)) % BigInt(smallestPage));
+      let end = Math.min(length, at + (isMissing(run) ? toPageEnd : run.length));
+      let readable = !isMissing(run) && this.#read(run.paddr, target.subarray(at, end));
+      if (!readable && !isMissing(run) && end - at > toPageEnd) {
+        // A large page of which a part is missing: piece by piece.
+        end = at + toPageEnd;
+        readable = this.#read(run.paddr, target.subarray(at, end));
+      }
+      if (!readable) {
+        close(at);
+        readableFrom = end;
+      }
+      at = end;
+    }
+    close(length);
+    return runs;
+  }
+
+  #read(paddr: number, target: Uint8Array): boolean {
+    return this.#memory.readPhysicalInto(paddr, target) === undefined;
+  }
+}
+
+const smallestPage = 4096;
+
+/** Descriptors to judge: [start, end); those up to `readable` may be looked at. */
+type DescriptorRun = Descriptors & { readonly readable: number };
+
+/** Why a page goes; index into the counters of the hot loop. */
+const reasons = ['cache', 'cachePrivate', 'user', 'free', 'hwpoison', 'offline'] as const;
+const [isCacheReason, isPrivateReason, isUserReason, isFreeReason, isPoisonReason, isOfflineReason] = [
+  0, 1, 2, 3, 4, 5,
+] as const;
+
+/**
+ * Decides page by page, in the order of makedumpfile's __exclude_unnecessary_pages: the first reason that holds is the
+ * one that counts. A free block or a compound page is one decision for all its pages.
+ *
+ * The hot loop of the filter: everything it needs is a local 32-bit number, bits are cleared and counted in place, and
+ * page frames are counted from the start of the bitmap, since they may exceed 32 bits and indices may not.
+ */
+function judgeRun(work: FilterWork, verdict: Verdict, run: DescriptorRun): void {
+  const { page, dumpLevel, bitmap, guarded } = work;
+  const { doubts } = verdict;
+  const { words, origin } = run;
+  const bits = bitmap.bytes;
+  const counts = new Uint32Array(reasons.length);
+  const stride = page.words;
+  const { mapping: mappingAt, mapcount: mapcountAt, private: privateAt, compoundHead, orders } = page;
+  // A type that a kernel does not have is one that no page has.
+  const slabType = page.slabType ?? noType;
+  const buddyType = page.buddyType ?? noType;
+  const offlineType = page.offlineType ?? noType;
+  const unacceptedType = page.unacceptedType ?? noType;
+  const { word: lruAt, mask: lru } = page.lru;
+  const { word: privateFlagAt, mask: privateFlag } = page.privateFlag;
+  const { word: swapcacheAt, mask: swapcache } = page.swapcache;
+  const { word: swapbackedAt, mask: swapbacked } = page.swapbacked ?? alwaysClear(page.flags);
+  const swapcacheAlone = page.swapbacked === undefined;
+  const { word: headAt, mask: head } = page.head;
+  const { word: slabAt, mask: slab } = page.slabFlag ?? alwaysClear(page.flags);
+  const { word: hwpoisonAt, mask: hwpoison } = page.hwpoison ?? alwaysClear(page.flags);
+  const { compound } = page;
+
+  const dropCache = (dumpLevel & level.cache) !== 0;
+  const dropPrivate = (dumpLevel & level.cachePrivate) !== 0;
+  const dropUser = (dumpLevel & level.user) !== 0;
+  const dropFree = (dumpLevel & level.free) !== 0;
+
+  const readable = run.readable - origin;
+  const last = run.end - origin;
+  const firstIndex = origin - bitmap.first;
+  let guard = 0;
+  let next = 1;
+  for (let i = run.start - origin; i < last; i += next) {
+    next = 1;
+    const at = i * stride;
+    if ((words[at + compoundHead]! & 1) !== 0) continue;
+
+    let pages = 1;
+    let hugetlb = false;
+    if ((words[at + headAt]! & head) !== 0 && compound !== undefined && i + 1 < readable) {
+      const tail = at + stride;
+      // A head whose next page is no tail is not a head: the flag's bit means something else in that page.
+      if ((words[tail + compoundHead]! & 1) !== 0) {
+        const order = (words[tail + compound.orderWord]! >>> compound.orderShift) & 0xff;
+        const size = 2 ** order;
+        // An order that the page frame is not aligned to is somebody else's data.
+        if (order < 64 && (origin + i) % size === 0) pages = size;
+        const mark = compound.hugetlb;
+        if (mark.by === 'type') hugetlb = (words[at + mapcountAt]! | 0) === mark.value;
+        else if (mark.by === 'flag') hugetlb = (words[tail + mark.flag.word]! & mark.flag.mask) !== 0;
+        else hugetlb = ((words[tail + mark.word]! >>> mark.shift) & 0xff) === mark.value;
+      }
+    }
+
+    const mapcount = words[at + mapcountAt]! | 0;
+    const isSlab = mapcount === slabType || (words[at + slabAt]! & slab) !== 0;
+
+    let reason: number;
+    if (dropFree && mapcount === buddyType && !isSlab) {
+      const order = words[at + privateAt]!;
+      if (order >= orders || words[at + privateAt + 1] !== 0) {
+        doubts.badOrder++;
+        continue;
+      }
+      pages = 1 << order;
+      reason = isFreeReason;
+    } else if (dropFree && mapcount === unacceptedType) {
+      // Unaccepted memory of a confidential guest is handed out in blocks of the largest order.
+      pages = 1 << (orders - 1);
+      reason = isFreeReason;
+    } else {
+      const isAnon = (words[at + mappingAt]! & 1) !== 0 && !isSlab;
+      const isCache =
+        (words[at + lruAt]! & lru) !== 0 ||
+        ((words[at + swapcacheAt]! & swapcache) !== 0 &&
+          (swapcacheAlone || (words[at + swapbackedAt]! & swapbacked) !== 0));
+      const isPrivate = (words[at + privateFlagAt]! & privateFlag) !== 0;
+      if (isCache && !isAnon && (dropPrivate || (dropCache && !isPrivate)))
+        reason = isPrivate ? isPrivateReason : isCacheReason;
+      else if (dropUser && (isAnon || hugetlb)) reason = isUserReason;
+      else if ((words[at + hwpoisonAt]! & hwpoison) !== 0) reason = isPoisonReason;
+      else if (mapcount === offlineType && !isSlab) reason = isOfflineReason;
+      else continue;
+
+      if (guarded.length > 0 && reason !== isPoisonReason && reason !== isOfflineReason) {
+        const pfn = origin + i;
+        while (guard < guarded.length && guarded[guard]!.end <= pfn) guard++;
+        if (guard < guarded.length && guarded[guard]!.start < pfn + pages) {
+          doubts.protected += pages;
+          continue;
+        }
+      }
+    }
+
+    if (pages === 1) {
+      const index = firstIndex + i;
+      const byte = bits[index >>> 3]!;
+      const bit = 1 << (index & 7);
+      if ((byte & bit) !== 0) {
+        bits[index >>> 3] = byte & ~bit;
+        counts[reason]!++;
+      }
+    } else {
+      next = pages;
+      const pfn = origin + i;
+      counts[reason]! += bitmap.clearRange(pfn, pfn + pages);
+      if (pfn + pages > bitmap.end) verdict.overflow = { end: pfn + pages, reason: reasons[reason]! };
+    }
+  }
+  for (const [index, reason] of reasons.entries()) verdict.excluded[reason] += counts[index]!;
+}
+
+/** No 32-bit number. */
+const noType = 2 ** 40;
+
+/** A flag that no page has, for what a kernel does not know. */
+const alwaysClear = (flagsAt: number): PageFlag => ({ word: flagsAt, mask: 0 });

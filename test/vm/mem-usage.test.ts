@@ -1,0 +1,156 @@
+// The running kernel: --mem-usage and --partial-dmesg of /proc/kcore, next to makedumpfile's in the same guest.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MemoryUsage } from '../../src/dump/mem-usage.ts';
+import { makeDisk, readDisk } from './lab/disk.ts';
+import { fileData, guestImage, labFile, workloadProgram } from './lab/images.ts';
+import { kernelNames, labKernel, type Peer, peer } from './lab/lab.ts';
+import { check } from './lab/process.ts';
+import { startMachine } from './lab/qemu.ts';
+
+/** Sourced by the guest's init once its disk is mounted on /disk. */
+const guestScript = `
+finish() {
+  say "$*"
+  sync
+  umount /disk || mount -o remount,ro /disk
+  poweroff -f
+  sleep 60
+}
+mkdir -p /tmp /disk/results
+cat /disk/lab/data >/dev/null
+say "measuring"
+TMPDIR=/tmp node /disk/lab/mem-usage.mjs /disk/results \\
+  /disk/peer/ld.so --library-path /disk/peer /disk/peer/makedumpfile >/disk/results/output 2>&1 \\
+  || finish "failed: $(tail -n 5 /disk/results/output)"
+finish "finished"
+`;
+
+/** A peer's program with the libraries it needs, as files on the guest's disk. */
+async function peerFiles({ command }: Peer): Promise<Record<string, string>> {
+  const [loader, , , program] = command as [string, string, string, string];
+  const stdout = await check(loader, [...command.slice(1, 3), '--list', program]);
+  const libraries = [...stdout.matchAll(/=> (\/\S+)/g)].map((match) => match[1]!);
+  return {
+    'peer/ld.so': loader,
+    'peer/makedumpfile': program,
+    ...Object.fromEntries(libraries.map((path) => [`peer/${basename(path)}`, path])),
+  };
+}
+
+type Measured = { usage: MemoryUsage; messages: string[]; seconds: number };
+
+describe.each(kernelNames)('kernel %s', (name) => {
+  let directory: string;
+  let ours: Record<'before' | 'after', Measured>;
+  let text: string;
+  let log: Record<'whole' | 'partial' | 'theirPartial', string>;
+  let segments: { start: number; end: number }[];
+  let theirs: { status: number; stdout: string; stderr: string };
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'kdump-usage-'));
+    const kernel = await labKernel(name);
+    const program = join(directory, 'mem-usage.mjs');
+    await build({
+      entryPoints: [labFile('guest/mem-usage.ts')],
+      outfile: program,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20.19',
+      external: ['koffi'],
+      logLevel: 'warning',
+    });
+    const disk = join(directory, 'disk.img');
+    const { 'koffi.node': koffi } = await workloadProgram();
+    await makeDisk(disk, 256, {
+      'lab/boot.sh': { text: guestScript },
+      'lab/data': { bytes: fileData() },
+      'lab/mem-usage.mjs': program,
+      'lab/koffi.node': koffi!,
+      ...(await peerFiles(await peer('makedumpfile'))),
+    });
+    const machine = await startMachine({
+      kernel: kernel.vmlinuz,
+      initrd: await guestImage(kernel),
+      // The original wants memory to be reserved; ours does not care.
+      append: 'console=ttyS0 crashkernel=64M panic=-1',
+      memory: 512,
+      disks: [disk],
+      deadline: 240,
+    });
+    try {
+      const line = await machine.console.waitFor(/\blab: (finished|failed)/, 200);
+      if (!line.text.includes('finished')) throw machine.console.error(line.text);
+      await machine.finished;
+    } finally {
+      await machine.stop();
+    }
+    const results = join(directory, 'results');
+    expect(await readDisk(disk, '/results', results)).toBe(true);
+    const read = (file: string): string => readFileSync(join(results, file), 'utf8');
+    ours = { before: JSON.parse(read('before.json')), after: JSON.parse(read('after.json')) };
+    text = read('before.txt');
+    segments = JSON.parse(read('segments.json'));
+    log = {
+      whole: read('log.txt'),
+      partial: read('partial.txt'),
+      theirPartial: read('their-partial.txt'),
+    };
+    theirs = JSON.parse(read('theirs.json'));
+    expect(theirs, theirs.stdout + theirs.stderr).toMatchObject({ status: 0 });
+  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  const count = (label: string): number =>
+    Number(new RegExp(`^${label}:?\\s+(\\d+)`, 'm').exec(theirs.stdout)?.[1]);
+
+  test('prints the same table', () => {
+    const shape = (table: string): string => table.replaceAll(/\d+ */g, '#');
+    expect(shape(theirs.stdout)).toContain(shape(text));
+  });
+
+  test('counts the same pages, but for what changed meanwhile', () => {
+    const { before, after } = ours;
+    const rows: [label: string, of: (pages: MemoryUsage['pages']) => number][] = [
+      ['ZERO', (pages) => pages.excludable.zero],
+      ['NON_PRI_CACHE', (pages) => pages.excludable.cache],
+      ['PRI_CACHE', (pages) => pages.excludable.cachePrivate],
+      ['USER', (pages) => pages.excludable.user],
+      ['FREE', (pages) => pages.excludable.free],
+    ];
+    // Their process is there while they count, and takes a few pages of every kind.
+    const drift = 0.02 * before.usage.pages.total;
+    for (const [label, of] of rows) {
+      const seen = [of(before.usage.pages), of(after.usage.pages)];
+      expect(count(label), label).toBeGreaterThan(Math.min(...seen) - drift);
+      expect(count(label), label).toBeLessThan(Math.max(...seen) + drift);
+    }
+    expect(count('page size')).toBe(before.usage.pageSize);
+    // They count the kernel's text twice: once by each of its two virtual addresses.
+    const { pageSize, pages } = before.usage;
+    const covered = segments.reduce((sum, { start, end }) => sum + (end - start) / pageSize, 0);
+    expect(count('Total pages on system')).toBe(covered);
+    expect(after.usage.pages.total).toBe(pages.total);
+    const twice = covered - pages.total;
+    expect(twice).toBeGreaterThan(0);
+    expect(Math.abs(count('KERN_DATA') - twice - pages.kernelData)).toBeLessThan(drift);
+  });
+
+  test('finds no doubt, and every page readable', () => {
+    expect(ours.before.messages).toEqual([]);
+    expect(ours.before.usage.doubts).toEqual({ unreadable: 0, badOrder: 0, protected: 0 });
+    expect(ours.before.usage.pages.excludable.free).toBeGreaterThan(0);
+  });
+
+  test('tells the log since it was cleared', () => {
+    expect(log.whole).toContain('Linux version');
+    expect(log.whole.endsWith(log.partial)).toBe(true);
+    expect(log.partial.split('\n')[0]).toContain('lab: logged after the log was cleared');
+    expect(log.partial).toBe(log.theirPartial);
+  });
+});
