@@ -250,6 +250,8 @@ export function withVmcoreinfoFile(file: Vmcoreinfo, own: Vmcoreinfo | undefined
   const lines = file.text.split('\n').flatMap((line) => {
     // The dump's own offset is the one that its symbols have.
     if (line.startsWith('KERNELOFFSET=')) return [];
+    // A kernel exports where its memory sections are; a vmlinux knows where the pointer to them is, if it is one.
+    if (line.startsWith('SYMBOL(mem_section)=') && own.get('SYMBOL(mem_section)') !== undefined) return [];
     const symbol = /^(SYMBOL\([^)]*\)=)([0-9a-f]{1,16})\s*$/i.exec(line);
     if (symbol === null) return line === '' ? [] : [line];
     return [`${symbol[1]}${relocated(BigInt(`0x${symbol[2]}`), shift).toString(16)}`];

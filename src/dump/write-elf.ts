@@ -60,6 +60,7 @@ export function writeElf(work: DumpWork, progress: Progress): Written {
         source,
         sink: sinks[0]!,
         pageSize,
+        memory: map.kernel?.memory,
         cycles: () => (held.length === cycles.length ? held : judgedAgain()),
         editor: work.erasure?.editor,
         eraseinfo: work.erasure?.info((pfn) => edited.has(pfn)) ?? new Uint8Array(0),

@@ -191,7 +191,8 @@ export function checkVmlinux(vmlinux: Vmlinux, info: Vmcoreinfo, vmcore: string)
   if (release !== undefined && info.osrelease !== undefined && release !== info.osrelease)
     throw wrong(`release ${release}`, `release ${info.osrelease}`);
   const linked = relocatedSymbols(vmlinux.symbols, kernelOffset(info));
-  for (const name of ['_stext', 'init_uts_ns', 'swapper_pg_dir', 'init_top_pgt', 'mem_section']) {
+  // Not mem_section, of which kernels export the value.
+  for (const name of ['_stext', 'init_uts_ns', 'swapper_pg_dir', 'init_top_pgt', 'prb', 'log_buf']) {
     const ours = linked.address(name);
     const theirs = info.symbol(name);
     if (ours === undefined || theirs === undefined || ours === theirs) continue;

@@ -29,7 +29,8 @@ export class FileWindow {
   constructor(length: number) {
     const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     const address = mmap(0, length, PROT_NONE, flags, -1, 0);
-    if (address === -1) throw new KdumpError('out-of-memory', `no address space of ${length} bytes to be had`);
+    if (address === -1)
+      throw new KdumpError('out-of-memory', `no address space of ${length} bytes to be had`);
     this.address = address;
     this.bytes = Buffer.from(koffi().view(BigInt(address), length));
   }

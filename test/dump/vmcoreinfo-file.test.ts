@@ -157,6 +157,13 @@ describe('a file that is given', () => {
     expect(info.size('zone')).toBe(100);
   });
 
+  test('but the dump knows where its memory sections are', () => {
+    const given = parseVmcoreinfoFile(`${file.text}SYMBOL(mem_section)=ffffffff833aa798\n`, 'given');
+    const own = new Vmcoreinfo('SYMBOL(mem_section)=ffff8b965ffd9000\n');
+    expect(withVmcoreinfoFile(given, own).symbol('mem_section')).toBe(0xffff_8b96_5ffd_9000n);
+    expect(withVmcoreinfoFile(given, new Vmcoreinfo('')).symbol('mem_section')).toBe(0xffff_ffff_833a_a798n);
+  });
+
   test('a file of a kernel that ran moves by the difference only', () => {
     const moved = parseVmcoreinfoFile(
       'OSRELEASE=5.0.0\nPAGESIZE=4096\nSYMBOL(a)=ffffffff82000000\nKERNELOFFSET=1000000\n',

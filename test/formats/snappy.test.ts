@@ -12,7 +12,7 @@ const library = openDecompressor('snappy')!;
 const room = Buffer.alloc(compressor.bound(pageSize));
 
 function compress(page: Buffer): Buffer {
-  const size = compressor.compress(addressOf(page), pageSize, addressOf(room));
+  const size = compressor.compress(addressOf(page), pageSize, addressOf(room), 1);
   return Buffer.from(room.subarray(0, size));
 }
 

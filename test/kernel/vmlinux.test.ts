@@ -91,6 +91,19 @@ describe('whether it is the kernel of a dump', () => {
   });
 });
 
+test('mem_section is not compared: kernels export its value, a vmlinux has its address', () => {
+  const vmlinux = {
+    path: 'v',
+    buildId: undefined,
+    release: undefined,
+    symbols: { address: () => 0xffff_ffff_8100_0000n },
+  };
+  const text = 'SYMBOL(mem_section)=ffff8b965ffd9000\nSYMBOL(_stext)=ffffffff81000000\n';
+  checkVmlinux(vmlinux as never, new Vmcoreinfo(text), 'vmcore');
+  const other = new Vmcoreinfo(text.replace('81000000', '81000040'));
+  expect(error(() => checkVmlinux(vmlinux as never, other, 'vmcore')).code).toBe('wrong-vmlinux');
+});
+
 describe('files that do not serve', () => {
   test.each([
     ['a stripped one', without('.symtab'), 'no-symbols'],

@@ -1,5 +1,5 @@
 // Damaged dumps of real kernels, fed to every reader: each gives an answer or a clear error, in bounded time and memory.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -151,12 +151,12 @@ function split(kernel: string, file: ByteSource): Subject {
 
 /** What reads a kernel's memory: the log, and what the filter looks at. */
 function readKernel(source: DumpSource): void {
-  if (source.vmcoreinfo !== undefined) attempt(() => dmesgOf(source));
+  writeFileSync('/tmp/B/stage2','dmesg');if (source.vmcoreinfo !== undefined) attempt(() => dmesgOf(source));writeFileSync('/tmp/B/stage2','map');
   const map = attempt(() => mapPages(source, 31, quiet));
   if (map?.descriptors === undefined) return;
   const bitmap = new PageBitmap(Math.min(map.maxPfn, 2 ** 18));
   source.markPresent(bitmap, map.pageSize);
-  const { descriptors } = map;
+  const { descriptors } = map;writeFileSync('/tmp/B/stage2','exclude');
   attempt(() => excludePages({ ...descriptors, dumpLevel: 31, bitmap }, quiet));
 }
 
@@ -217,31 +217,60 @@ describe('mutations', () => {
 
   test(`${total} of them`, () => {
     const before = process.memoryUsage().rss;
-    const slow: string[] = []; const failures = new Map<string, any>(); const times = new Map<string, number[]>(); let maxRss = 0;
-    for (let seed = 0; seed < total; seed++) {
+    const slow: string[] = [];
+    const failures = new Map<string, any>();
+    const times = new Map<string, number[]>();
+    let maxRss = 0;
+    for (let seed = Number(process.env.SEED ?? 0); seed < total; seed++) {
       const { name, files, regions, small } = subjects[seed % subjects.length]!;
       const mutation = mutationOf(seed, files[0]!, regions);
       const damaged = [mutated(files[0]!, mutation), ...files.slice(1)];
       const next = random(seed);
       const began = performance.now();
+      writeFileSync('/tmp/B/seed', String(seed));
       try {
         const source = attempt(() => openDump(damaged));
         if (source !== undefined) {
-          attempt(() => readPages(source, next));
+          writeFileSync('/tmp/B/stage','pages'); attempt(() => readPages(source, next)); writeFileSync('/tmp/B/stage', 'kernel ' + name + mutation.kind + JSON.stringify(mutation.edits.map((e) => [e.offset, e.bytes.toString('hex').slice(0, 64)])));
           readKernel(source);
         }
-        verifyFiles(damaged, quiet);
+        writeFileSync('/tmp/B/stage','verify'); verifyFiles(damaged, quiet);writeFileSync('/tmp/B/stage','salvage');
         if (small) attempt(() => salvageFiles(damaged, nowhere(), quiet));
       } catch (error) {
-        const e = error as Error; const at = (e.stack ?? '').split('\n').slice(1, 3).map((l) => l.trim().replace(/^at /, '')).join(' < '); const k = e.message.replace(/[0-9a-f]{3,}/g, 'N') + ' @ ' + at; const f = failures.get(k); if (f) f.n++; else failures.set(k, { n: 1, seed, name });
+        const e = error as Error;
+        const at = (e.stack ?? '')
+          .split('\n')
+          .slice(1, 3)
+          .map((l) => l.trim().replace(/^at /, ''))
+          .join(' < ');
+        const k = e.message.replace(/[0-9a-f]{3,}/g, 'N') + ' @ ' + at;
+        const f = failures.get(k);
+        if (f) f.n++;
+        else failures.set(k, { n: 1, seed, name });
       }
-      const took = performance.now() - began; { const a = times.get(name) ?? [0, 0, 0]; a[0]! += took; a[1]!++; if (took > a[2]!) { a[2] = took; } times.set(name, a); } if (took > 500) console.log('slow', seed, name, mutation.kind, took);
+      const took = performance.now() - began;
+      {
+        const a = times.get(name) ?? [0, 0, 0];
+        a[0]! += took;
+        a[1]!++;
+        if (took > a[2]!) {
+          a[2] = took;
+        }
+        times.set(name, a);
+      }
+      if (took > 500) console.log('slow', seed, name, mutation.kind, took);
       if (took > 10_000) slow.push(`seed ${seed}, ${name}, ${mutation.kind}: ${Math.round(took)} ms`);
       if (seed % 100 === 0) {
-        const grown = process.memoryUsage().rss - before; if (grown > maxRss) maxRss = grown;
+        const grown = process.memoryUsage().rss - before;
+        if (grown > maxRss) maxRss = grown;
         expect(grown, `seed ${seed}, ${name}: resident memory`).toBeLessThan(51200 * 2 ** 20);
       }
     }
-    console.log(failures, [...times].map(([n, [a, b, c]]) => [n, a! / b!, c]), maxRss / 2 ** 20); expect(slow).toEqual([]);
+    console.log(
+      failures,
+      [...times].map(([n, [a, b, c]]) => [n, a! / b!, c]),
+      maxRss / 2 ** 20,
+    );
+    expect(slow).toEqual([]);
   });
 });

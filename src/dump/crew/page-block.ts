@@ -139,7 +139,7 @@ export class BlockMaker {
         flags[count++] = zeroPage;
         continue;
       }
-      const size = compressor === undefined ? 0 : compressor.compress(from, pageSize, address + used);
+      const size = compressor === undefined ? 0 : compressor.compress(from, pageSize, address + used, pfn);
       if (size > 0) {
         sizes[count] = size;
         flags[count++] = codecBits;

@@ -91,8 +91,7 @@ export class ElfBody {
     if (this.#waiting.length === gatherHeaders) this.flush();
     // Without data an offset means nothing, but makedumpfile gives it for the last piece of a segment all the same, and
     // crash(8) takes that of the first PT_LOAD for the size of all headers and notes: with 0 it refuses the file.
-    const isFirst = this.#waiting.length === 0 && place.headerAt === firstLoadHeader;
-    const offset = piece.filesz > 0 || last || isFirst ? place.pieceAt : 0;
+    const offset = piece.filesz > 0 || last || this.#isFirst(place) ? place.pieceAt : 0;
     this.#waiting.push(headerOf(place, piece, offset));
     place.pieceAt += piece.filesz;
   }
@@ -122,6 +121,11 @@ export class ElfBody {
         place.headerAt += length;
       }
     }
+  }
+
+  /** Whether the next program header of a segment is the first of all. */
+  #isFirst(place: SegmentPlace): boolean {
+    return this.#waiting.length === 0 && place.headerAt === firstLoadHeader;
   }
 
   #goTo(place: SegmentPlace): void {
@@ -227,10 +231,12 @@ function headerOf(
   return { ...origin, offset, vaddr: origin.vaddr + (start - origin.paddr), paddr: start, filesz, memsz };
 }
 
-/** A program header that promises no data beyond a file offset. */
+/** A program header that promises nothing beyond a file offset. */
 function cut(header: ProgramHeader, end: number): ProgramHeader {
-  const filesz = Math.min(header.filesz, Math.max(0, end - header.offset));
-  return filesz === header.filesz ? header : { ...header, filesz };
+  if (header.offset + header.filesz <= end) return header;
+  // The first data of all begins where the headers and notes end, and those are there.
+  const filesz = Math.max(0, end - header.offset);
+  return { ...header, filesz, offset: Math.min(header.offset, end) };
 }
 
 /** The parts of pages that make up a piece of memory: where each lies in the piece, and what of the page is before it. */

@@ -51,34 +51,30 @@ export function elfOriginOf(
       { fix: 'Make a kdump-compressed dump of it: leave out -E.' },
     );
   }
-  const linear = memory && linearBase(source, memory);
+  const vaddrOf = linearMapping(source, memory);
   return {
     header: newElfHeader(source.arch.elfMachine),
     note: programHeader(PT_NOTE, 0, 0),
     loads: presentRanges(source, pageSize).map(([start, end]) => ({
       ...programHeader(PT_LOAD, start, end - start),
       flags: readWriteExecute,
-      vaddr: (linear !== undefined && memory && linearAddress(memory, linear, start)) || 0n,
+      vaddr: vaddrOf(start),
     })),
   };
 }
 
-/**
- * Virtual address of physical address 0 in the linear mapping. The kernel exports where the table of memory sections
- * is, and takes the room for it from there.
- */
-function linearBase({ vmcoreinfo }: DumpSource, memory: VirtualMemory): bigint | undefined {
-  const table = vmcoreinfo?.symbol('mem_section');
-  if (table === undefined) return undefined;
-  const run = memory.translate(table);
-  return isMissing(run) ? undefined : table - BigInt(run.paddr);
-}
-
-/** Where the linear mapping has a physical address; undefined unless the page tables agree. */
-function linearAddress(memory: VirtualMemory, base: bigint, paddr: number): bigint | undefined {
-  const vaddr = base + BigInt(paddr);
-  const run = memory.translate(vaddr);
-  return !isMissing(run) && run.paddr === paddr ? vaddr : undefined;
+/** Gives the virtual address of a physical one in the kernel's linear mapping, or 0 where the page tables have none. */
+function linearMapping(source: DumpSource, memory: VirtualMemory | undefined): (paddr: number) => bigint {
+  // The kernel exports where its table of memory sections is, and takes the room for that from the linear mapping.
+  const table = source.vmcoreinfo?.symbol('mem_section');
+  const run = table === undefined ? undefined : memory?.translate(table);
+  if (memory === undefined || table === undefined || run === undefined || isMissing(run)) return () => 0n;
+  const base = table - BigInt(run.paddr);
+  return (paddr) => {
+    const vaddr = base + BigInt(paddr);
+    const found = memory.translate(vaddr);
+    return !isMissing(found) && found.paddr === paddr ? vaddr : 0n;
+  };
 }
 
 function programHeader(type: number, paddr: number, memsz: number): ProgramHeader {

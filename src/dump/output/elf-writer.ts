@@ -92,7 +92,7 @@ export function writeElfDump(work: ElfWork, progress: Progress): ElfWritten {
     throw error;
   }
   if (total === 0) progress('Copying data', 0, 0);
-  return { segments, pages: total / pageSize, unreadable: body.unreadable };
+  return { segments, pages: Math.ceil(total / pageSize), unreadable: body.unreadable };
 }
 
 type SegmentSize = { pieces: number; bytes: number };

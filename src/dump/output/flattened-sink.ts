@@ -25,23 +25,37 @@ export function openFlattenedSink(output: number | ByteStream, { limit }: { limi
 const lateFieldSize = 16;
 const lateFieldRoom = 128;
 
-/** Room that was asked for; `left` includes what the heads of its records will take. */
-type Reservation = { readonly start: number; readonly end: number; left: number };
-
-const holds = ({ start, end }: Reservation, offset: number): boolean => offset >= start && offset < end;
+/** Bytes of a reserved region that become one record. */
+const gatherBytes = 64 * 1024;
 
 /**
- * Every write becomes a record. No two may overlap: crash(8) searches the records of a stream by offset and would find
- * the one or the other, and a stream cannot take anything back.
+ * A region that is written in small pieces while larger ones go elsewhere: descriptors, program headers. They are
+ * gathered, since crash(8) sorts the records by moving all that lie behind a new one, and here that is all data.
+ */
+type Region = {
+  readonly start: number;
+  readonly end: number;
+  /** What of the limit is set aside for it, with what the heads of its records will take. */
+  left: number;
+  /** What was not sent yet, and where it belongs. */
+  readonly bytes: Buffer;
+  used: number;
+  at: number;
+};
+
+/**
+ * No two records overlap: crash(8) searches them by offset and would find the one or the other, and a stream cannot take
+ * anything back.
  */
 class FlattenedSink implements Sink {
   readonly path: string;
   readonly rewritable = false;
-  written = 0;
+  /** Bytes of the stream, what is gathered and the terminator included. */
+  written: number;
   readonly #stream: ByteStream;
   readonly #limit: number;
   readonly #ranges = new WrittenRanges();
-  readonly #reserved: Reservation[] = [];
+  readonly #regions: Region[] = [];
   readonly #head = Buffer.alloc(recordHeadSize);
   /** Why the stream ended in the middle of a record: nothing that comes after it would be understood. */
   #broken: unknown;
@@ -50,53 +64,88 @@ class FlattenedSink implements Sink {
     this.path = path;
     this.#stream = stream;
     this.#limit = limit;
-    this.#send(encodeFlattenedHeader());
+    const header = encodeFlattenedHeader();
+    this.written = header.length + recordHeadSize;
+    this.#send(header);
   }
 
   write(bytes: Uint8Array, offset: number): number {
-    const size = Math.min(bytes.length, this.#room(offset, bytes.length));
+    if (this.#broken !== undefined) throw this.#broken;
+    const region = this.#regions.find(({ start, end }) => offset >= start && offset < end);
+    const size = Math.min(bytes.length, this.#room(region, bytes.length));
     if (size <= 0) return 0;
     if (!this.#ranges.add(offset, offset + size))
       throw new KdumpError('internal', `${this.path}: offset ${offset}: ${size} bytes are written twice`);
-    const reservation = this.#reserved.find((held) => holds(held, offset));
-    if (reservation !== undefined) reservation.left = Math.max(0, reservation.left - size - recordHeadSize);
-    encodeRecordHead(this.#head, 0, offset, size);
-    this.#send(this.#head, size < bytes.length ? bytes.subarray(0, size) : bytes);
+    const part = size < bytes.length ? bytes.subarray(0, size) : bytes;
+    if (region === undefined) this.#record(part, offset);
+    else this.#gather(region, part, offset);
     return size;
   }
 
   reserve(start: number, length: number): void {
-    if (this.#limit === Number.POSITIVE_INFINITY || length <= 0) return;
-    // A record holds at least the descriptors of a few pages, so its head is at most an eighth more.
-    this.#reserved.push({ start, end: start + length, left: length + Math.ceil(length / 8) + 64 });
+    if (length <= 0) return;
+    // A write holds at least the descriptors of a few pages, so a head for each of them is at most an eighth more.
+    const left = length + Math.ceil(length / 8) + 64;
+    const bytes = Buffer.alloc(Math.min(gatherBytes, length));
+    this.#regions.push({ start, end: start + length, left, bytes, used: 0, at: start });
   }
 
   close(): void {
-    if (this.#broken === undefined) this.#send(encodeTerminator());
+    if (this.#broken !== undefined) return;
+    for (const region of this.#regions) this.#flush(region);
+    this.#send(encodeTerminator());
   }
 
   /** What was sent is with its reader. */
   discard(): void {}
 
-  /** Bytes that a record at `offset` may hold, of `length` that are wanted. */
-  #room(offset: number, length: number): number {
-    const room = this.#limit - this.written - 2 * recordHeadSize;
-    if (length <= lateFieldSize) return room;
-    const others = this.#reserved.reduce(
-      (sum, reservation) => sum + (holds(reservation, offset) ? 0 : reservation.left),
-      0,
-    );
+  /** Bytes that a record in a region, or outside of all, may hold of `length` that are wanted. */
+  #room(region: Region | undefined, length: number): number {
+    const room = this.#limit - this.written - recordHeadSize;
+    if (room === Number.POSITIVE_INFINITY || length <= lateFieldSize) return room;
+    const others = this.#regions.reduce((sum, other) => sum + (other === region ? 0 : other.left), 0);
     return room - lateFieldRoom - others;
   }
 
+  #gather(region: Region, bytes: Uint8Array, offset: number): void {
+    region.left = Math.max(0, region.left - bytes.length - recordHeadSize);
+    const { used } = region;
+    if (used > 0 && (region.at + used !== offset || used + bytes.length > region.bytes.length))
+      this.#flush(region);
+    if (bytes.length > region.bytes.length) {
+      this.#record(bytes, offset);
+      return;
+    }
+    if (region.used === 0) {
+      region.at = offset;
+      this.written += recordHeadSize;
+    }
+    region.bytes.set(bytes, region.used);
+    region.used += bytes.length;
+    this.written += bytes.length;
+  }
+
+  #flush(region: Region): void {
+    if (region.used === 0) return;
+    const bytes = region.bytes.subarray(0, region.used);
+    region.used = 0;
+    // Was counted as written when it was gathered.
+    this.written -= recordHeadSize + bytes.length;
+    this.#record(bytes, region.at);
+  }
+
+  #record(bytes: Uint8Array, offset: number): void {
+    encodeRecordHead(this.#head, 0, offset, bytes.length);
+    this.#send(this.#head, bytes);
+    this.written += recordHeadSize + bytes.length;
+  }
+
   #send(...pieces: Uint8Array[]): void {
-    if (this.#broken !== undefined) throw this.#broken;
     try {
       this.#stream(pieces);
     } catch (error) {
       this.#broken = error;
       throw error;
     }
-    for (const piece of pieces) this.written += piece.length;
   }
 }

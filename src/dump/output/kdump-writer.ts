@@ -16,6 +16,9 @@ import type { PfnRange } from '../filter/filter.ts';
 import { noSpace } from './no-space.ts';
 import type { Sink } from './sink.ts';
 
+/** page_desc in 32-bit words: offset (two), size, flags, page_flags (two). */
+const wordsOfDesc = pageDescSize / 4;
+
 /**
  * Writes one kdump-compressed file: headers, bitmaps piece by piece, then blocks of pages in ascending order.
  *
@@ -35,7 +38,8 @@ export class KdumpWriter {
   #descriptorOffset: number;
   /** File offset of the shared zero page; 0 when there is none. */
   #zeroPageOffset = 0;
-  #descriptors = Buffer.alloc(0);
+  /** page_desc of a block, as the words that they are made of. */
+  #descriptors = new Uint32Array(0);
 
   /**
    * Writes the headers.
@@ -103,7 +107,10 @@ export class KdumpWriter {
   append(block: PageBlock, _start: number): void {
     const stored = this.sink.write(block.data.subarray(0, block.used), this.#dataOffset);
     const described = this.#describe(block, this.#dataOffset + stored);
-    this.#write(this.#descriptors.subarray(0, described * pageDescSize), this.#descriptorOffset);
+    this.#write(
+      new Uint8Array(this.#descriptors.buffer, 0, described * pageDescSize),
+      this.#descriptorOffset,
+    );
     if (stored < block.used) throw noSpace(this.sink);
     this.#dataOffset += stored;
     this.#descriptorOffset += described * pageDescSize;
@@ -152,14 +159,14 @@ export class KdumpWriter {
   /** Fills `#descriptors` from a block; gives how many, up to the first whose data does not end at or before `end`. */
   #describe(block: PageBlock, end: number): number {
     const { count, sizes, flags } = block;
-    if (this.#descriptors.length < count * pageDescSize)
-      this.#descriptors = Buffer.alloc(count * pageDescSize);
-    const bytes = this.#descriptors;
+    if (this.#descriptors.length < count * wordsOfDesc)
+      this.#descriptors = new Uint32Array(count * wordsOfDesc);
+    const words = this.#descriptors;
     let offset = this.#dataOffset;
-    for (let i = 0, at = 0; i < count; i++, at += pageDescSize) {
+    for (let i = 0, at = 0; i < count; i++, at += wordsOfDesc) {
       const mark = flags[i]!;
       if (mark === unreadablePage) {
-        bytes.fill(0, at, at + pageDescSize);
+        words.fill(0, at, at + wordsOfDesc);
         continue;
       }
       const shared = mark === zeroPage;
@@ -167,11 +174,11 @@ export class KdumpWriter {
       const place = shared ? this.#zeroPageOffset : offset;
       if (!shared) offset += size;
       if (offset > end) return i;
-      bytes.writeUInt32LE(place % 2 ** 32, at);
-      bytes.writeUInt32LE(Math.floor(place / 2 ** 32), at + 4);
-      bytes.writeUInt32LE(size, at + 8);
-      bytes.writeUInt32LE(shared ? codecFlag.none : mark, at + 12);
-      // page_flags at +16 is always 0, as the buffer is.
+      words[at] = place % 2 ** 32;
+      words[at + 1] = Math.floor(place / 2 ** 32);
+      words[at + 2] = size;
+      words[at + 3] = shared ? codecFlag.none : mark;
+      // page_flags, the last two, are always 0, as the buffer is.
     }
     return count;
   }

@@ -29,12 +29,7 @@ export type NodeTreePlan = {
 };
 
 /** Codec libraries of the collector; it has a fallback, or another codec, for each. */
-export const codecLibraries = [
-  'liblzo2.so.2',
-  'libzstd.so.1',
-  'libdeflate.so.0',
-  'libsnappy.so.1',
-] as const;
+export const codecLibraries = ['liblzo2.so.2', 'libzstd.so.1', 'libdeflate.so.0', 'libsnappy.so.1'] as const;
 
 export type TreeItem = { readonly path: string; readonly bytes: number };
 

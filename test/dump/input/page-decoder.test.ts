@@ -9,7 +9,7 @@ describe.each(decompressorNames)('%s', (codec) => {
   const page = allocate(pageSize);
   textPage(5).copy(page.bytes);
   const source = allocate(compressor.bound(pageSize) + 8);
-  const length = compressor.compress(page.address, pageSize, source.address + 8);
+  const length = compressor.compress(page.address, pageSize, source.address + 8, 1);
 
   test('decodes from and to any place', () => {
     const target = allocate(pageSize + 16);
