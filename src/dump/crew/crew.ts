@@ -27,6 +27,8 @@ export type BlockTaker = (block: PageBlock, start: number) => void;
 const slotsPerThread = 3;
 /** Milliseconds after which a worker that does not finish its job is given up. */
 const patience = 120_000;
+/** Milliseconds that workers have to leave: they are starting up at worst. */
+const farewell = 10_000;
 /** Frames that are judged as one job: 1 GiB of 4 KiB pages, which no compound page crosses on x86_64. */
 const judgedTogether = 2 ** 18;
 
@@ -40,7 +42,8 @@ export class Crew {
   readonly #settings: CrewSettings;
   readonly #hand: Hand;
   readonly #ring: JobRing;
-  readonly #workers: Worker[];
+  /** How many were started. */
+  readonly #workers: number;
   #nextJob = 0;
   /** Set when workers were given up: the main thread then works alone, in this block. */
   #lonelyBlock: PageBlock | undefined;
@@ -74,10 +77,13 @@ export class Crew {
     this.#run('copy', wanted, plan, (block, { start }) => take(block, start));
   }
 
-  /** Ends the workers. */
+  /**
+   * Ends the workers, and waits for them: a thread that is torn down inside a native call, by `terminate` or by the end
+   * of the process, takes the process with it.
+   */
   close(): void {
     this.#ring.stop();
-    for (const worker of this.#workers) void worker.terminate();
+    this.#ring.waitUntilLeft(this.#workers, farewell);
   }
 
   /** Has the pieces of a plan worked on by all threads, and what comes of them taken in order by this one. */
@@ -164,21 +170,20 @@ function* planBlocks(wanted: PageBitmap, boundaries: readonly number[], pages: n
   }
 }
 
-/** Workers from the bundle beside this one; none where there is no bundle, or no thread to be had. */
-function startWorkers(count: number, settings: WorkerSettings): Worker[] {
+/** Starts workers from the bundle beside this one; none where there is no bundle, or no thread to be had. */
+function startWorkers(count: number, settings: WorkerSettings): number {
   const entry = fileURLToPath(new URL('./dump-worker.mjs', import.meta.url));
-  const workers: Worker[] = [];
-  if (count < 1 || !existsSync(entry)) return workers;
+  let started = 0;
+  if (count < 1 || !existsSync(entry)) return started;
   try {
-    for (let i = 0; i < count; i++) {
+    for (; started < count; started++) {
       const worker = new Worker(entry, { workerData: settings });
       // One that fails has given its job back or never had one: the others go on.
       worker.on('error', () => {});
       worker.unref();
-      workers.push(worker);
     }
   } catch {
     // No thread to be had: those that started are enough.
   }
-  return workers;
+  return started;
 }

@@ -31,6 +31,7 @@ export type Job = {
 const published = 0;
 const claimed = 1;
 const stopped = 2;
+const left = 3;
 const states = 4;
 const wordsOfJob = 5;
 
@@ -145,6 +146,28 @@ export class JobRing {
     // The word that they sleep on changes, so that one that is about to sleep does not.
     Atomics.add(this.#control, published, 2 ** 30);
     Atomics.notify(this.#control, published);
+  }
+
+  /** Worker: the last thing that it does. */
+  leave(): void {
+    Atomics.add(this.#control, left, 1);
+    Atomics.notify(this.#control, left);
+  }
+
+  /** Main thread: sleeps until so many workers have left, or for so many milliseconds. */
+  waitUntilLeft(workers: number, milliseconds: number): void {
+    const until = performance.now() + milliseconds;
+    for (;;) {
+      const gone = Atomics.load(this.#control, left);
+      const time = until - performance.now();
+      if (gone >= workers || time <= 0) return;
+      Atomics.wait(this.#control, left, gone, time);
+    }
+  }
+
+  /** Whether there may be more jobs. */
+  get isOpen(): boolean {
+    return !this.#isStopped();
   }
 
   #isStopped(): boolean {

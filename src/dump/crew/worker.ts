@@ -23,9 +23,10 @@ export type WorkerSettings = {
   readonly erase: readonly ErasePiece[];
 };
 
-function serve(settings: WorkerSettings): void {
+function serve(settings: WorkerSettings, ring: JobRing): void {
   const { ring: memory, erase, dumpLevel } = settings;
-  const ring = new JobRing(memory);
+  // Nothing is opened for a dump that is finished already.
+  if (!ring.isOpen) return;
   const source = openSource(settings.paths, { mapped: settings.mapped });
   const compressor = openPageCompressor(settings.compression, () => {});
   // Another codec than the one that the dump's header names would be a lie; the other threads work without this one.
@@ -62,4 +63,10 @@ function serve(settings: WorkerSettings): void {
   source.close();
 }
 
-serve(workerData as WorkerSettings);
+const settings = workerData as WorkerSettings;
+const ring = new JobRing(settings.ring);
+try {
+  serve(settings, ring);
+} finally {
+  ring.leave();
+}

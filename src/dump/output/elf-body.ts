@@ -112,7 +112,9 @@ export class ElfBody {
     this.#used = 0;
     if (this.#place !== undefined) this.#writeHeaders(this.#place);
     for (const { place, rest } of unfinished) {
-      this.#waiting = [headerOf(place, rest, place.pieceAt)];
+      const filesz = Math.min(rest.filesz, Math.max(0, place.dataAt - place.pieceAt));
+      const offset = filesz > 0 || this.#isFirst(place) ? place.pieceAt : 0;
+      this.#waiting = [headerOf(place, { ...rest, filesz }, offset)];
       this.#writeHeaders(place);
       this.#headers.fill(0);
       while (place.headerAt < place.headersEnd) {
