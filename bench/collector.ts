@@ -36,7 +36,7 @@ type Vmcore = {
   /** Whether all of it is in the page cache. */
   isRead: boolean;
 };
-/** Ours with a number of workers; no number: it chooses. */
+/** Ours with a number of threads; no number: it chooses. */
 type Variant = { label: string; options: readonly string[] };
 
 // The words after --only look like options themselves.
@@ -51,7 +51,7 @@ const { values, positionals } = parseArgs({
     input: { type: 'string', multiple: true },
     only: { type: 'string' },
     rounds: { type: 'string', default: '5' },
-    threads: { type: 'string', default: 'auto,0,1,2' },
+    threads: { type: 'string', default: 'auto,1,2' },
     output: { type: 'string' },
   },
 });
@@ -68,13 +68,12 @@ const ours: Collector = { command: [process.execPath, resolve('bin/makedumpfile'
 
 const theirCodecs = codecs(theirs);
 const ourCodecs = codecs(ours);
-const hasDryRun = accepts(ours, ['--dry-run']);
 const variants: Variant[] = values.threads
   .split(',')
   .map((text) =>
     text === 'auto'
       ? { label: 'ours', options: [] }
-      : { label: `${text} worker${text === '1' ? '' : 's'}`, options: ['--num-threads', text] },
+      : { label: `${text} thread${text === '1' ? '' : 's'}`, options: ['--num-threads', text] },
   )
   .filter(({ options }) => accepts(ours, options));
 
@@ -112,7 +111,7 @@ function work(options: readonly string[]): Work {
   const theyCannot = options.includes('-p') && !theirCodecs.has('snappy');
   return {
     name: options.join(' '),
-    options: hasDryRun ? options : options.filter((option) => option !== '--dry-run'),
+    options,
     theirOptions: theyCannot ? null : options,
     showFilter: options.includes('-l') && options.includes('31'),
   };

@@ -122,7 +122,7 @@ function attempt(
   const compressor = openPageCompressor(request.compression, hooks.message);
   const threads = request.threads ?? chooseThreads(map.maxPfn * map.pageSize);
   const splitPages = splitPagesOf(request.target, map.pageSize);
-  const sinks = openSinks(request.target, request.limit);
+  const sinks = openSinks(request);
   const began = performance.now();
   try {
     const write = request.format === 'elf' ? writeElf : writeKdump;
@@ -166,7 +166,7 @@ function closeAll(sinks: readonly Sink[]): void {
   for (const sink of sinks) sink.close();
 }
 
-function openSinks(target: DumpTarget, limit: number | undefined): Sink[] {
+function openSinks({ target, limit, inputs }: CollectRequest): Sink[] {
   const room = limit === undefined ? {} : { limit };
   switch (target.kind) {
     case 'stream':
@@ -174,12 +174,12 @@ function openSinks(target: DumpTarget, limit: number | undefined): Sink[] {
     case 'nothing':
       return target.paths.map((path) => openNullSink(path, room));
     case 'file':
-      return [openFileSink(target.path, { overwrite: target.overwrite, ...room })];
+      return [openFileSink(target.path, { overwrite: target.overwrite, inputs, ...room })];
     case 'split': {
       const sinks: Sink[] = [];
       try {
         for (const path of target.paths)
-          sinks.push(openFileSink(path, { overwrite: target.overwrite, ...room }));
+          sinks.push(openFileSink(path, { overwrite: target.overwrite, inputs, ...room }));
       } catch (error) {
         for (const sink of sinks) {
           sink.discard();

@@ -43,6 +43,8 @@ export type MakedumpfileMode =
       readonly inputs: readonly string[];
       readonly pfn: number;
       readonly dumpLevel: number;
+      readonly vmcoreinfoFile: string | undefined;
+      readonly vmlinux: string | undefined;
     };
 
 export type MakedumpfileCommand =
@@ -156,6 +158,8 @@ function modeOf(parsed: ParsedArguments): MakedumpfileMode {
       inputs: atLeastOne(positionals, 'the dump to look at'),
       pfn: frameNumber(explained),
       dumpLevel: dumpLevelsOf(parsed, [maxLevel])[0]!,
+      vmcoreinfoFile: lastValue(parsed, '-i'),
+      vmlinux: lastValue(parsed, '-x'),
     };
   }
   const generated = lastValue(parsed, '-g');

@@ -8,7 +8,7 @@ import { formatMemoryUsage, liveMemoryUsage } from '../../dump/mem-usage.ts';
 import type { FileTarget, MakedumpfileMode } from '../../dump/options.ts';
 import { openFileSink } from '../../dump/output/file-sink.ts';
 import type { Sink } from '../../dump/output/sink.ts';
-import { rearrange } from '../../dump/rearrange.ts';
+import { openFlattenedStream, rearrange } from '../../dump/rearrange.ts';
 import { reassemble } from '../../dump/reassemble.ts';
 import { formatReport } from '../../dump/report.ts';
 import { salvage } from '../../dump/salvage.ts';
@@ -47,10 +47,10 @@ export function run(command: MakedumpfileMode, talk: Talk): Outcome {
     case 'dmesg':
       return dmesg(command);
     case 'rearrange':
-      withSink(command.output, (sink) => rearrange(0, sink));
+      rearrangeTo(command.output);
       return saved('dumpfile', command.output.path);
     case 'reassemble': {
-      const report = withSink(command.output, (sink) => reassemble(command.inputs, sink, talk.progress));
+      const report = withSink(command, (sink) => reassemble(command.inputs, sink, talk.progress));
       if (talk.json) talk.result(asJson(report));
       if (report.pages.lost > 0)
         talk.message(`${report.pages.lost} pages are missing in the parts; the dump is marked incomplete.`);
@@ -69,7 +69,7 @@ export function run(command: MakedumpfileMode, talk: Talk): Outcome {
       return { trailer: '', status: report.ok ? 0 : 1 };
     }
     case 'salvage': {
-      const report = withSink(command.output, (sink) => salvage(command.inputs, sink, talk.progress));
+      const report = withSink(command, (sink) => salvage(command.inputs, sink, talk.progress));
       if (talk.json) talk.result(asJson(report));
       for (const problem of report.problems) talk.message(problem);
       talk.message(`${report.pages.kept} pages are saved, ${report.pages.lost} are lost.`);
@@ -78,7 +78,10 @@ export function run(command: MakedumpfileMode, talk: Talk): Outcome {
     case 'explain': {
       const source = openSource(command.inputs);
       try {
-        const explained = explainPage(source, command.pfn, command.dumpLevel);
+        const description = new KernelDescription(source, command);
+        const { vmcoreinfo } = description;
+        const explained = explainPage(source, command.pfn, command.dumpLevel, { vmcoreinfo });
+        description.close();
         talk.result(talk.json ? asJson(explained) : formatExplanation(explained));
       } finally {
         source.close();
@@ -153,8 +156,16 @@ function generate(vmlinux: string, output: FileTarget): Outcome {
   return saved('vmcoreinfo', output.path);
 }
 
-function withSink<T>({ path, overwrite }: FileTarget, work: (sink: Sink) => T): T {
-  const sink = openFileSink(path, { overwrite });
+function rearrangeTo(output: FileTarget): void {
+  // What is no stream is found before an old file is overwritten.
+  const stream = openFlattenedStream(0);
+  withSink({ output, inputs: [] }, (sink) => rearrange(stream, sink));
+}
+
+type Conversion = { readonly inputs: readonly string[]; readonly output: FileTarget };
+
+function withSink<T>({ inputs, output }: Conversion, work: (sink: Sink) => T): T {
+  const sink = openFileSink(output.path, { overwrite: output.overwrite, inputs });
   try {
     return work(sink);
   } catch (error) {
