@@ -2,7 +2,7 @@ import { KdumpError } from '../lib/errors.ts';
 import type { Progress } from '../lib/progress.ts';
 import { type Compression, openPageCompressor, type PageCompressor } from './crew/page-compressor.ts';
 import type { Written } from './dump-work.ts';
-import type { Doubts, Excluded } from './filter/filter.ts';
+import type { Doubts, Excluded } from './filter/kinds.ts';
 import { mapPages, type PageMap } from './filter/page-map.ts';
 import { openSource } from './input/open.ts';
 import type { DumpSource } from './input/source.ts';

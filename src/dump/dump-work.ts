@@ -1,7 +1,7 @@
 import { Crew } from './crew/crew.ts';
 import type { PageCompressor } from './crew/page-compressor.ts';
 import type { Erasure } from './erasure.ts';
-import { level } from './filter/filter.ts';
+import { level } from './filter/kinds.ts';
 import type { PageMap } from './filter/page-map.ts';
 import { type Cycle, type SelectionWork, selectPages, type Totals } from './filter/selection.ts';
 import { UnusedDescriptors } from './filter/vmemmap.ts';

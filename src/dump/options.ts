@@ -3,7 +3,7 @@ import { getopt, hasOption, lastValue, type OptionSpec, type ParsedArguments } f
 import { parseSize } from '../lib/size.ts';
 import { compressorNames } from '../system/codecs.ts';
 import type { Compression } from './crew/page-compressor.ts';
-import { maxLevel } from './filter/filter.ts';
+import { maxLevel } from './filter/kinds.ts';
 import { type CollectRequest, collectRequest, type DumpTarget } from './request.ts';
 import { parseAddress } from './vtop.ts';
 

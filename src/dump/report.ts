@@ -1,4 +1,4 @@
-import type { Excluded } from './filter/filter.ts';
+import type { Excluded } from './filter/kinds.ts';
 
 /** What the report is made of. Page counts are pages. */
 export type ReportNumbers = {

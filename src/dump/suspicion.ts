@@ -1,4 +1,4 @@
-import { type Doubts, type Excluded, level, maxLevel } from './filter/filter.ts';
+import { type Doubts, type Excluded, level, maxLevel } from './filter/kinds.ts';
 
 /** What a filtered dump's numbers are judged by. */
 export type Numbers = {

@@ -2,7 +2,7 @@ import { PageBitmap } from '../lib/bitmap.ts';
 import type { Progress } from '../lib/progress.ts';
 import { type DumpWork, openCrew, selectionOf, type Written } from './dump-work.ts';
 import { EditedPages } from './erasure.ts';
-import { level } from './filter/filter.ts';
+import { level } from './filter/kinds.ts';
 import { type Cycle, planCycles, selectPages, type Totals } from './filter/selection.ts';
 import { clearZeroPages } from './filter/zero-pages.ts';
 import { writeElfDump } from './output/elf-writer.ts';

@@ -4,7 +4,7 @@ import type { Progress } from '../lib/progress.ts';
 import { type PageBlock, unreadablePage, zeroPage } from './crew/page-block.ts';
 import { type Copied, type DumpWork, openCrew, selectionOf, type Written } from './dump-work.ts';
 import { EditedPages } from './erasure.ts';
-import { level } from './filter/filter.ts';
+import { level } from './filter/kinds.ts';
 import { bitmapOver, type Cycle, planCycles, selectPages } from './filter/selection.ts';
 import { KdumpWriter } from './output/kdump-writer.ts';
 import { type DumpWriter, SplitPlan, SplitWriter } from './output/split-writer.ts';

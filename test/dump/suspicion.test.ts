@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { noneExcluded } from '../../src/dump/filter/filter.ts';
+import { noneExcluded } from '../../src/dump/filter/kinds.ts';
 import { type Numbers, suspicions } from '../../src/dump/suspicion.ts';
 
 /** A machine of 512 MiB that was filtered as it should be. */

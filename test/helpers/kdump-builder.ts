@@ -18,6 +18,7 @@ export type KdumpOptions = {
   status?: number;
   split?: { start: number; end: number };
   machine?: string;
+  physBase?: bigint;
   vmcoreinfo?: string;
   eraseinfo?: string;
   /** One bitmap for both purposes, as in files of the time before. */
@@ -63,7 +64,7 @@ export function buildKdump(options: KdumpOptions): Buffer {
   const put = (since: number, at: number, value: bigint): void => {
     if (version >= since) sub.writeBigUInt64LE(value, at);
   };
-  put(0, 0, 0x100000n);
+  put(0, 0, BigInt.asUintN(64, options.physBase ?? 0x100000n));
   if (version >= 1) sub.writeInt32LE(options.dumpLevel ?? 0, 8);
   if (version >= 2) sub.writeInt32LE(split ? 1 : 0, 12);
   put(2, 16, BigInt(split?.start ?? 0));

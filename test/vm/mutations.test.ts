@@ -138,13 +138,14 @@ function split(kernel: string, file: ByteSource): Subject {
     if (reader.load(pfn) === undefined)
       pages.set(pfn, Buffer.from(reader.bytes.subarray(reader.at, reader.at + pageSize)));
   }
-  const { text } = source.vmcoreinfo!;
+  const vmcoreinfo = source.vmcoreinfo!.text;
+  const { physBase } = source.made;
   const middle = [...pages.keys()][Math.floor(pages.size / 2)]!;
   const files = [
     { start: 0, end: middle },
     { start: middle, end: maxMapnr },
   ].map((range) =>
-    memoryBytes(buildKdump({ maxMapnr, pages, split: range, compress: true, vmcoreinfo: text })),
+    memoryBytes(buildKdump({ maxMapnr, pages, split: range, compress: true, vmcoreinfo, physBase })),
   );
   return { name: `${kernel} split`, files, regions: regionsOf(files[0]!), small: true };
 }
@@ -154,7 +155,7 @@ function readKernel(source: DumpSource): void {
   if (source.vmcoreinfo !== undefined) attempt(() => dmesgOf(source));
   const map = attempt(() => mapPages(source, 31, quiet));
   if (map?.descriptors === undefined) return;
-  const bitmap = new PageBitmap(Math.min(map.maxPfn, 2 ** 18));
+  const bitmap = new PageBitmap(Math.min(map.maxPfn, 2 ** 15));
   source.markPresent(bitmap, map.pageSize);
   const { descriptors } = map;
   attempt(() => excludePages({ ...descriptors, dumpLevel: 31, bitmap }, quiet));

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CollectReport, collect } from '../../src/dump/collect.ts';
 import type { Compression } from '../../src/dump/crew/page-compressor.ts';
 import { extractDmesg } from '../../src/dump/dmesg.ts';
-import type { Excluded } from '../../src/dump/filter/filter.ts';
+import type { Excluded } from '../../src/dump/filter/kinds.ts';
 import { FileBytes } from '../../src/dump/input/bytes.ts';
 import { ElfSource } from '../../src/dump/input/elf-source.ts';
 import { collectRequest } from '../../src/dump/request.ts';

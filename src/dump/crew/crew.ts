@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { PageBitmap } from '../../lib/bitmap.ts';
-import type { Verdict } from '../filter/filter.ts';
+import type { Verdict } from '../filter/kinds.ts';
 import { Hand, type HandWork } from './hand.ts';
 import { type Job, type JobKind, JobRing } from './job-ring.ts';
 import { PageBlock, pagesInBlock } from './page-block.ts';

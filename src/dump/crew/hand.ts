@@ -1,5 +1,6 @@
 import { PageBitmap } from '../../lib/bitmap.ts';
-import { excludePages, noDoubts, noneExcluded, type Verdict } from '../filter/filter.ts';
+import { excludePages } from '../filter/filter.ts';
+import { noDoubts, noneExcluded, type Verdict } from '../filter/kinds.ts';
 import type { PageDescriptors } from '../filter/page-map.ts';
 import type { DumpSource, PageReader } from '../input/source.ts';
 import type { Job } from './job-ring.ts';

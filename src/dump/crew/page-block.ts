@@ -1,7 +1,7 @@
 import { codecFlag } from '../../formats/diskdump.ts';
 import type { PageBitmap } from '../../lib/bitmap.ts';
 import { addressOf } from '../../system/ffi.ts';
-import { type Excluded, noDoubts, noneExcluded, type Verdict } from '../filter/filter.ts';
+import { type Excluded, noDoubts, noneExcluded, type Verdict } from '../filter/kinds.ts';
 import type { PageReader } from '../input/source.ts';
 import type { PageCompressor } from './page-compressor.ts';
 

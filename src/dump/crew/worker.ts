@@ -2,7 +2,7 @@
 import { workerData } from 'node:worker_threads';
 import { Vmcoreinfo } from '../../formats/vmcoreinfo.ts';
 import { EraseFilter, type ErasePiece } from '../erase/apply.ts';
-import type { PfnRange } from '../filter/filter.ts';
+import type { PfnRange } from '../filter/kinds.ts';
 import { mapPages, type PageDescriptors } from '../filter/page-map.ts';
 import { openSource } from '../input/open.ts';
 import { Hand } from './hand.ts';

@@ -6,7 +6,8 @@ import { protectedRanges } from '../../kernel/protected.ts';
 import { endOfSections, readSections, type SectionMap } from '../../kernel/sparsemem.ts';
 import { describeError, KdumpError } from '../../lib/errors.ts';
 import type { DumpSource } from '../input/source.ts';
-import { level, needsPageDescriptors, type PfnRange } from './filter.ts';
+import { needsPageDescriptors } from './filter.ts';
+import { level, type PfnRange } from './kinds.ts';
 
 /** Which pages a dump describes, and how to learn what they are. */
 export type PageMap = {

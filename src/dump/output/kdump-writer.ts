@@ -12,7 +12,7 @@ import {
 import { KdumpError } from '../../lib/errors.ts';
 import { writeStruct } from '../../lib/layout.ts';
 import { type PageBlock, unreadablePage, zeroPage } from '../crew/page-block.ts';
-import type { PfnRange } from '../filter/filter.ts';
+import type { PfnRange } from '../filter/kinds.ts';
 import { noSpace } from './no-space.ts';
 import type { Sink } from './sink.ts';
 

@@ -1,5 +1,5 @@
 import type { PageBlock } from '../crew/page-block.ts';
-import type { PfnRange } from '../filter/filter.ts';
+import type { PfnRange } from '../filter/kinds.ts';
 import type { KdumpWriter } from './kdump-writer.ts';
 
 /** Where blocks of pages go: one file, or a set that is split by page frames. */

@@ -1,6 +1,6 @@
 import { type CollectReport, collect } from '../../dump/collect.ts';
 import { extractDmesg } from '../../dump/dmesg.ts';
-import { level } from '../../dump/filter/filter.ts';
+import { level } from '../../dump/filter/kinds.ts';
 import { parseMakedumpfile } from '../../dump/options.ts';
 import type { CollectRequest } from '../../dump/request.ts';
 import { KdumpError } from '../../lib/errors.ts';

@@ -1,5 +1,6 @@
-// Debian packages of any release, on any Debian host, without touching the host's own apt: a private state with its
-// own lists and an empty list of installed packages. Packages are downloaded and unpacked, never installed.
+// Packages of any release of Debian, and of Ubuntu where Debian has none of a kind, on any Debian host, without touching
+// the host's own apt: a private state with its own lists and an empty list of installed packages. Packages are downloaded
+// and unpacked, never installed.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { KdumpError } from '../../../src/lib/errors.ts';
@@ -7,13 +8,26 @@ import { type DebianMirrors, debianMirrors } from './apt-sources.ts';
 import { cached, cachePath, withLock, withTemporaryDirectory } from './cache.ts';
 import { check } from './process.ts';
 
-export type Suite = 'bookworm' | 'bookworm-security' | 'trixie' | 'trixie-security' | 'sid';
+export type Suite =
+  | 'bullseye'
+  | 'bullseye-security'
+  | 'bookworm'
+  | 'bookworm-security'
+  | 'trixie'
+  | 'trixie-backports'
+  | 'trixie-security'
+  | 'sid'
+  | 'experimental'
+  | UbuntuSuite;
+type UbuntuSuite = 'jammy-updates' | 'noble-updates';
 
 /** What a look-up in the archive says of a package. */
 export type PackageVersion = { name: string; version: string; depends: string };
 
 const aDay = 24 * 3600_000;
 const keyrings = ['debian-archive-keyring.gpg', 'debian-archive-keyring.pgp'];
+const ubuntuSuites: readonly Suite[] = ['jammy-updates', 'noble-updates'];
+const ubuntuArchive = 'http://archive.ubuntu.com/ubuntu';
 
 /**
  * Newest version of a package in suites of one release. Asked of the archive once a day; between, and when the
