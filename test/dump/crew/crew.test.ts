@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { textPage, type612, writeVmcore } from '../../helpers/vmcore.ts';
+import { noisePage, textPage, type612, writeVmcore } from '../../helpers/vmcore.ts';
 
 const source = (path: string): string => fileURLToPath(new URL(`../../../src/${path}`, import.meta.url));
 let directory: string;
@@ -18,7 +18,7 @@ beforeAll(async () => {
   writeVmcore(core, {
     // Enough that workers start before the main thread has done everything.
     pages: 32768,
-    content: (pfn) => (pfn % 5 === 0 ? undefined : textPage(pfn)),
+    content: (pfn) => (pfn % 5 === 0 ? undefined : pfn % 2 === 0 ? noisePage(pfn) : textPage(pfn)),
     structPage: (pfn) => (pfn % 64 === 0 && pfn < 16384 ? { type: type612.buddy, private: 3n } : {}),
   });
   await build({
@@ -41,7 +41,7 @@ function dump(name: string, ...options: string[]): Buffer {
   const program = join(directory, 'makedumpfile.mjs');
   const { status, stderr } = spawnSync(
     process.execPath,
-    [program, '-l', '-d', '31', '-f', ...options, core, output],
+    [program, '-z', '-d', '31', '-f', ...options, core, output],
     { encoding: 'utf8', timeout: 60_000 },
   );
   expect(status, stderr).toBe(0);
