@@ -63,6 +63,8 @@ const fallbackSlabFlag = 7;
  */
 export function pageLayout(info: Vmcoreinfo): PageLayout {
   const { exported } = info;
+  // Every kernel exports how it marks free pages. Of one that does not, silence about other marks means nothing either.
+  const marks = type(exported, 'PAGE_BUDDY_MAPCOUNT_VALUE') === undefined ? info : exported;
   const size = required(info.size('page'), 'SIZE(page)');
   const flags = word(required(info.offset('page.flags'), 'OFFSET(page.flags)'));
   const { slabType, slabFlag } = slabMarks(exported) ?? slabMarks(info) ?? noSlabMarks;
@@ -95,11 +97,11 @@ export function pageLayout(info: Vmcoreinfo): PageLayout {
     head: maskFlag(flags, required(info.number('PG_head_mask'), 'NUMBER(PG_head_mask)')),
     // Slab is a page type since 6.10. Bit 7, which the original still tests there, is PG_waiters by then.
     slabFlag: optionalBit(slabFlag ?? (slabType === undefined ? fallbackSlabFlag : undefined)),
-    hwpoison: optionalBit(flagNumber(exported, 'PG_hwpoison')),
+    hwpoison: optionalBit(flagNumber(marks, 'PG_hwpoison')),
     slabType,
     buddyType: type(info, 'PAGE_BUDDY_MAPCOUNT_VALUE'),
-    offlineType: type(exported, 'PAGE_OFFLINE_MAPCOUNT_VALUE'),
-    unacceptedType: type(exported, 'PAGE_UNACCEPTED_MAPCOUNT_VALUE'),
+    offlineType: type(marks, 'PAGE_OFFLINE_MAPCOUNT_VALUE'),
+    unacceptedType: type(marks, 'PAGE_UNACCEPTED_MAPCOUNT_VALUE'),
     compound: compoundLayout(exported, size, flags) ?? compoundLayout(info, size, flags),
     orders: required(info.arrayLength('zone.free_area'), 'LENGTH(zone.free_area)'),
   };

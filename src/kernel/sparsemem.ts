@@ -25,6 +25,9 @@ export type SectionMap = {
 const sectionFlags = 0x3fn;
 const sectionPresent = 1n;
 
+/** Sections of 64 MiB, the smallest there are, make 1 PiB of that. */
+const maxSections = 2 ** 24;
+
 /**
  * Reads the section table of a kernel.
  * @param maxPfn number of page frames that the dump covers
@@ -58,6 +61,12 @@ export function readSections(
   const sectionBits = Number(info.number('SECTION_SIZE_BITS') ?? arch.sectionSizeBits);
   const pagesPerSection = 2 ** sectionBits / pageSize;
   const count = Math.ceil(maxPfn / pagesPerSection);
+  if (!(pagesPerSection >= 1 && count <= maxSections) || member + 8 > sectionSize) {
+    throw new KdumpError(
+      'no-mem-map',
+      `VMCOREINFO describes sections that cannot be: ${count} of 2^${sectionBits} bytes, section_mem_map at byte ${member} of ${sectionSize}`,
+    );
+  }
   const perRoot = isExtreme(info, arch, pageSize, sectionSize, sectionBits)
     ? Math.floor(pageSize / sectionSize)
     : 1;

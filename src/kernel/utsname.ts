@@ -6,16 +6,22 @@ export const utsnameBytes = 6 * 65;
 const fields = ['sysname', 'nodename', 'release', 'version', 'machine', 'domainname'] as const;
 export type Utsname = Readonly<Record<(typeof fields)[number], string>>;
 
-/** Until 5.10, which does not export the offset, the name follows a 32-bit number of references. */
-const afterReferences = 4;
+/** Where the name may be when the kernel does not export it: after a 32-bit number of references until 5.10, then first. */
+const unexportedOffsets = [4, 0] as const;
+const sysname = Buffer.from('Linux\0', 'latin1');
 
 /** init_uts_ns.name of the crashed kernel, 390 bytes; undefined when it cannot be read. */
 export function readUtsname(info: Vmcoreinfo, memory: VirtualMemory): Uint8Array | undefined {
   const symbol = info.symbol('init_uts_ns');
-  const offset = info.offset('uts_namespace.name') ?? afterReferences;
   if (symbol === undefined) return undefined;
-  const bytes = memory.read(symbol + BigInt(offset), utsnameBytes);
-  return isMissing(bytes) ? undefined : Uint8Array.from(bytes);
+  const exported = info.offset('uts_namespace.name');
+  const names = (exported === undefined ? unexportedOffsets : [exported]).flatMap((offset) => {
+    const bytes = memory.read(symbol + BigInt(offset), utsnameBytes);
+    return isMissing(bytes) ? [] : [bytes];
+  });
+  // Of several places the one that holds a name is it; no name at all is for the caller to judge.
+  const name = names.find((bytes) => sysname.equals(bytes.subarray(0, sysname.length))) ?? names[0];
+  return name && Uint8Array.from(name);
 }
 
 export function decodeUtsname(bytes: Uint8Array): Utsname {

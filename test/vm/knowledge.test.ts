@@ -16,11 +16,11 @@ import { imageRanges, perCpuRanges, protectedRanges, tableRanges } from '../../s
 import { x86_64 } from '../../src/kernel/x86_64.ts';
 import { type CoreMemory, openCoreMemory } from '../helpers/core-memory.ts';
 import { openKdump } from '../helpers/kdump-reader.ts';
-import { kernelNames, peer, rawVmcore } from './lab/lab.ts';
+import { comparedKernels, peer, rawVmcore } from './lab/lab.ts';
 
 const pageSize = 4096;
 
-describe.each(kernelNames)('kernel %s', (name) => {
+describe.each(comparedKernels())('kernel %s', (name) => {
   let path: string;
   let core: CoreMemory;
   let kernel: KernelMemory;

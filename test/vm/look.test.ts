@@ -13,9 +13,9 @@ import type { DumpSource } from '../../src/dump/input/source.ts';
 import { formatWalk, parseAddress, walkAddress } from '../../src/dump/vtop.ts';
 import type { PageBitmap } from '../../src/lib/bitmap.ts';
 import { openKdump, setBits } from '../helpers/kdump-reader.ts';
-import { kernelNames, type Peer, peer, rawVmcore } from './lab/lab.ts';
+import { comparedKernels, type Peer, peer, rawVmcore } from './lab/lab.ts';
 
-describe.each(kernelNames)('kernel %s', (name) => {
+describe.each(comparedKernels())('kernel %s', (name) => {
   let vmcore: string;
   let source: DumpSource;
   let map: PageMap;

@@ -224,15 +224,17 @@ describe('mutations', () => {
       const mutation = mutationOf(seed, files[0]!, regions);
       const damaged = [mutated(files[0]!, mutation), ...files.slice(1)];
       const next = random(seed);
+      // In turn, so that all of them take a minute or two.
+      const salvages = Math.floor(seed / subjects.length) % 2 === 1;
       const began = performance.now();
       try {
         const source = attempt(() => openDump(damaged));
         if (source !== undefined) {
           attempt(() => readPages(source, next));
-          readKernel(source);
+          if (!salvages) readKernel(source);
         }
         verifyFiles(damaged, quiet);
-        if (small) attempt(() => salvageFiles(damaged, nowhere(), quiet));
+        if (salvages && small) attempt(() => salvageFiles(damaged, nowhere(), quiet));
       } catch (error) {
         throw new Error(`seed ${seed}, ${name}, ${mutation.kind}: ${(error as Error).message}`, {
           cause: error,

@@ -242,7 +242,9 @@ class ElfPages implements PageReader {
 }
 
 /** End of a run of pages that are worth reading in one go, at most `limit`. */
-function clusterEnd(wanted: PageBitmap, start: number, limit: number): number {
+function clusterEnd(wanted: PageBitmap, start: number, most: number): number {
+  // Of what lies beyond the bitmap nothing is known, and nothing is wanted.
+  const limit = Math.max(start + 1, Math.min(most, wanted.end));
   let end = Math.max(start + 1, wanted.nextClear(start, limit));
   while (end < limit) {
     const next = wanted.nextSet(end, Math.min(limit, end + gapPages + 1));

@@ -1,25 +1,17 @@
+import {
+  checkFlattenedHeader,
+  decodeRecordHead,
+  flattenedHeaderSize,
+  flattenedMagicSize,
+  isRecord,
+  isTerminator,
+  recordHeadSize,
+} from '../../formats/flattened.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import type { ByteSource, View } from './bytes.ts';
 
-/**
- * The flattened stream, as `makedumpfile -F` and QEMU write a dump to a pipe: a header of 4096 bytes (signature, type
- * and version), then records of offset, size and the bytes that belong there, all numbers big-endian whatever the
- * dumped machine is; a record of (-1, -1) ends it.
- */
-const signature = 'makedumpfile';
-const headerBytes = 4096;
-const recordHeadBytes = 16;
-/** type and version that every writer gives; at 16 and 24. */
-const knownType = 1;
-const knownVersion = 1;
-
 /** More records than a terabyte in the usual pieces of 64 KiB: an index of 400 MiB. */
 const maxRecords = 2 ** 24;
-
-/** Whether a file that begins with these bytes is a flattened stream. */
-export function isFlattened(bytes: Uint8Array): boolean {
-  return Buffer.from(bytes.subarray(0, signature.length)).toString('latin1') === signature;
-}
 
 /**
  * A file that lies in the records of a flattened stream, read where it lies. Of records that overlap the later one
@@ -160,33 +152,24 @@ function add(pieces: Pieces, offset: number, position: number, size: number): vo
 
 /** Walks the records from the header to the end. */
 function scanRecords(stream: ByteSource): { records: Pieces; problems: string[] } {
-  const head = Buffer.alloc(32);
-  const got = stream.readInto(0, head);
-  if (!isFlattened(head.subarray(0, got)))
-    throw new KdumpError('not-flattened', `${stream.path}: no flattened stream begins at offset 0`);
-  const [type, version] = [head.readBigInt64BE(16), head.readBigInt64BE(24)];
-  if (type !== BigInt(knownType) || version !== BigInt(knownVersion)) {
-    throw new KdumpError(
-      'unsupported-flattened',
-      `${stream.path}: flattened stream of type ${type}, version ${version}; known is type ${knownType}, version ${knownVersion}`,
-    );
-  }
+  const magic = Buffer.alloc(flattenedMagicSize);
+  checkFlattenedHeader(magic.subarray(0, stream.readInto(0, magic)), stream.path);
 
   const records = noPieces(1024);
   const problems: string[] = [];
   // A file has few holes, and small ones: an offset far beyond what the stream could fill is a damaged one.
   const maxEnd = 16 * stream.size + 2 ** 20;
-  const record = Buffer.alloc(recordHeadBytes);
-  for (let at = headerBytes; ; ) {
-    if (stream.readInto(at, record) < recordHeadBytes) {
+  const record = Buffer.alloc(recordHeadSize);
+  for (let at = flattenedHeaderSize; ; ) {
+    if (stream.readInto(at, record) < recordHeadSize) {
       problems.push(`the stream ends at ${stream.size} without its terminator`);
       break;
     }
-    const offset = signed64(record, 0);
-    const size = signed64(record, 8);
-    if (offset === -1 && size === -1) break;
-    const position = at + recordHeadBytes;
-    if (offset < 0 || size <= 0 || !Number.isSafeInteger(offset + size)) {
+    const head = decodeRecordHead(record, 0);
+    if (isTerminator(head)) break;
+    const { offset, size } = head;
+    const position = at + recordHeadSize;
+    if (!isRecord(head)) {
       problems.push(
         `the record at ${at} has offset ${offset} and size ${size}, so nothing after it is found`,
       );
@@ -218,9 +201,6 @@ function scanRecords(stream: ByteSource): { records: Pieces; problems: string[] 
 }
 
 const maxProblems = 100;
-
-const signed64 = (bytes: Buffer, at: number): number =>
-  bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
 
 /** The records in the order of the file, cut where a later one covers them. */
 function disjoint(records: Pieces): { pieces: Pieces; overlapping: number } {

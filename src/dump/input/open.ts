@@ -1,8 +1,9 @@
 import { signature as kdumpSignature } from '../../formats/diskdump.ts';
+import { isFlattened } from '../../formats/flattened.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { type ByteSource, FileBytes } from './bytes.ts';
 import { ElfSource } from './elf-source.ts';
-import { FlattenedBytes, isFlattened } from './flattened.ts';
+import { FlattenedBytes } from './flattened.ts';
 import { KdumpSource } from './kdump-source.ts';
 import type { DumpSource } from './source.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FlattenedBytes, isFlattened } from '../../../src/dump/input/flattened.ts';
+import { FlattenedBytes } from '../../../src/dump/input/flattened.ts';
 import { allBytes, flatten, memoryBytes } from '../../helpers/bytes.ts';
 
 const records = fc.array(
@@ -124,9 +124,7 @@ describe('what is wrong with a stream is told', () => {
   });
 
   test('what is no flattened stream, or one of another kind, is refused', () => {
-    expect(isFlattened(Buffer.from('makedumpfile\0\0'))).toBe(true);
-    expect(isFlattened(Buffer.from('makedump'))).toBe(false);
-    expect(() => new FlattenedBytes(memoryBytes(Buffer.alloc(10)))).toThrow(/no flattened stream/);
+    expect(() => new FlattenedBytes(memoryBytes(Buffer.alloc(10)))).toThrow(/not a flattened dump/);
     const other = flatten([]);
     other.writeBigInt64BE(2n, 24);
     expect(() => new FlattenedBytes(memoryBytes(other))).toThrow(/type 1, version 2/);

@@ -33,17 +33,49 @@ const ubuntuArchive = 'http://archive.ubuntu.com/ubuntu';
  * Newest version of a package in suites of one release. Asked of the archive once a day; between, and when the
  * archive cannot be reached, the last answer holds.
  */
-export async function newest(suites: readonly Suite[], name: string): Promise<PackageVersion> {
-  const record = cachePath('newest', `${suites.join('+')}-${name}.json`);
+export function newest(suites: readonly Suite[], name: string): Promise<PackageVersion> {
+  return lookUp(suites, name, (config) => show(suites, config, name));
+}
+
+/**
+ * The package whose name has the highest numbers, of those that a pattern matches: for kernels, of which each version
+ * is a package of its own and old series have no package that depends on the newest.
+ * @param pattern POSIX regular expression, as apt-cache takes it
+ */
+export function newestMatching(suites: readonly Suite[], pattern: string): Promise<PackageVersion> {
+  return lookUp(suites, pattern.replace(/[^\w.+-]/g, ''), async (config) => {
+    const found = await check('apt-cache', ['-c', config, 'search', '--names-only', pattern]);
+    const names = found.split('\n').map((line) => line.split(' ')[0]!);
+    const highest = names
+      .filter((name) => name !== '')
+      .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+      .at(-1);
+    if (highest === undefined) {
+      throw new KdumpError('lab-package', `${suites.join(' and ')} have no package like ${pattern}`);
+    }
+    return show(suites, config, highest);
+  });
+}
+
+async function show(suites: readonly Suite[], config: string, name: string): Promise<PackageVersion> {
+  const shown = await check('apt-cache', ['-c', config, 'show', '--no-all-versions', name]);
+  const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(shown)?.[1] ?? '';
+  const found = { name, version: field('Version'), depends: field('Depends') };
+  if (found.version === '') {
+    throw new KdumpError('lab-package', `${suites.join(' and ')} have no package ${name}`);
+  }
+  return found;
+}
+
+async function lookUp(
+  suites: readonly Suite[],
+  what: string,
+  ask: (config: string) => Promise<PackageVersion>,
+): Promise<PackageVersion> {
+  const record = cachePath('newest', `${suites.join('+')}-${what}.json`);
   if (isFresh(record)) return JSON.parse(readFileSync(record, 'utf8')) as PackageVersion;
   try {
-    const config = await aptState(suites);
-    const shown = await check('apt-cache', ['-c', config, 'show', '--no-all-versions', name]);
-    const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(shown)?.[1] ?? '';
-    const found = { name, version: field('Version'), depends: field('Depends') };
-    if (found.version === '') {
-      throw new KdumpError('lab-package', `${suites.join(' and ')} have no package ${name}`);
-    }
+    const found = await ask(await aptState(suites));
     mkdirSync(dirname(record), { recursive: true });
     writeFileSync(record, JSON.stringify(found));
     return found;
@@ -57,11 +89,13 @@ export async function newest(suites: readonly Suite[], name: string): Promise<Pa
  * Directory with the contents of a package, downloaded and unpacked when the cache lacks this version.
  * @param alone without the packages it depends on; otherwise all of them are unpacked into the same tree, so that the
  *   program in it needs nothing of the host.
+ * @param beside names of packages that are unpacked into the same directory
  */
 export async function unpacked(
   suites: readonly Suite[],
   wanted: Pick<PackageVersion, 'name' | 'version'>,
   alone: boolean,
+  beside: readonly string[] = [],
 ): Promise<string> {
   const kind = alone ? 'packages' : 'trees';
   const directory = cachePath(kind, `${wanted.name}_${wanted.version.replaceAll(':', '%3a')}`);
@@ -70,11 +104,14 @@ export async function unpacked(
     const precise = `${wanted.name}=${wanted.version}`;
     await withTemporaryDirectory(async (downloads) => {
       if (alone) {
-        await check('apt-get', ['-c', config, 'download', precise], { cwd: downloads, timeout: 600_000 });
+        await check('apt-get', ['-c', config, 'download', precise, ...beside], {
+          cwd: downloads,
+          timeout: 600_000,
+        });
       } else {
         mkdirSync(join(downloads, 'partial'));
         const options = ['-o', `Dir::Cache::archives=${downloads}`, '--yes', '--no-install-recommends'];
-        await check('apt-get', ['-c', config, ...options, '--download-only', 'install', precise], {
+        await check('apt-get', ['-c', config, ...options, '--download-only', 'install', precise, ...beside], {
           timeout: 600_000,
         });
       }
@@ -102,12 +139,13 @@ async function aptState(suites: readonly Suite[]): Promise<string> {
   return withLock(directory, async () => {
     if (isFresh(updated) && existsSync(config)) return config;
     const mirrors = hostMirrors();
+    const ubuntu = isUbuntu(suites) ? await ubuntuKeyring() : undefined;
     const update = async (security: string | undefined) => {
       rmSync(directory, { recursive: true, force: true });
       for (const each of ['state/lists/partial', 'cache/archives/partial', 'log']) {
         mkdirSync(join(directory, each), { recursive: true });
       }
-      const sources = suites.map((suite) => sourceLine(suite, { ...mirrors, security })).join('');
+      const sources = suites.map((suite) => sourceLine(suite, { ...mirrors, security }, ubuntu)).join('');
       writeFileSync(join(directory, 'sources.list'), sources);
       writeFileSync(join(directory, 'status'), '');
       writeFileSync(config, aptConfig(directory));
@@ -153,7 +191,8 @@ function aptConfig(directory: string): string {
 }
 
 /** A line of sources.list; empty for a security suite when no archive of that kind is known. */
-function sourceLine(suite: Suite, mirrors: DebianMirrors): string {
+function sourceLine(suite: Suite, mirrors: DebianMirrors, ubuntuKeys: string | undefined): string {
+  if (ubuntuKeys !== undefined) return `deb [signed-by=${ubuntuKeys}] ${ubuntuArchive} ${suite} main\n`;
   const keyring = keyrings.map((name) => `/usr/share/keyrings/${name}`).find((path) => existsSync(path));
   if (keyring === undefined) {
     throw new KdumpError('lab-keyring', 'no Debian archive keyring in /usr/share/keyrings', {
@@ -162,6 +201,15 @@ function sourceLine(suite: Suite, mirrors: DebianMirrors): string {
   }
   const uri = suite.endsWith('-security') ? mirrors.security : mirrors.archive;
   return uri === undefined ? '' : `deb [signed-by=${keyring}] ${uri} ${suite} main\n`;
+}
+
+const isUbuntu = (suites: readonly Suite[]): boolean => suites.some((suite) => ubuntuSuites.includes(suite));
+
+/** The keys that sign Ubuntu's archive, in a package that Debian signs. */
+async function ubuntuKeyring(): Promise<string> {
+  const debian: readonly Suite[] = ['trixie'];
+  const tree = await unpacked(debian, await newest(debian, 'ubuntu-keyring'), true);
+  return join(tree, 'usr/share/keyrings/ubuntu-archive-keyring.gpg');
 }
 
 function hostMirrors(): DebianMirrors {
