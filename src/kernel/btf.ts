@@ -27,12 +27,16 @@ export function findBtf(
   if (start !== undefined && stop !== undefined)
     return start < stop ? typesAt(start, Number(stop - start), memory) : undefined;
   if (image === undefined) return undefined;
-  let tried = 0;
+  // The image holds others: loaders of BPF programs that are built in bring the types of those. The kernel's is the largest.
+  const found: { address: bigint; size: number }[] = [];
   for (const address of searchMemory(memory, image, blobStart)) {
-    if (++tried > maxCandidates) return undefined;
     const header = memory.read(address, headerBytes);
     const size = isMissing(header) ? 0 : sizeByHeader(header);
-    const types = size === 0 ? undefined : typesAt(address, size, memory);
+    if (size > 0 && size <= maxBtfBytes) found.push({ address, size });
+    if (found.length === maxCandidates) break;
+  }
+  for (const { address, size } of found.sort((a, b) => b.size - a.size)) {
+    const types = typesAt(address, size, memory);
     if (types !== undefined) return types;
   }
   return undefined;

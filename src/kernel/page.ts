@@ -102,7 +102,10 @@ export function pageLayout(info: Vmcoreinfo): PageLayout {
     buddyType: type(info, 'PAGE_BUDDY_MAPCOUNT_VALUE'),
     offlineType: type(marks, 'PAGE_OFFLINE_MAPCOUNT_VALUE'),
     unacceptedType: type(marks, 'PAGE_UNACCEPTED_MAPCOUNT_VALUE'),
-    compound: compoundLayout(exported, size, flags) ?? compoundLayout(info, size, flags),
+    compound:
+      compoundLayout(exported, size, flags) ??
+      compoundLayout(info, size, flags) ??
+      compoundOrder(info, size, flags),
     orders: required(info.arrayLength('zone.free_area'), 'LENGTH(zone.free_area)'),
   };
 }
@@ -126,13 +129,8 @@ function compoundLayout(info: Vmcoreinfo, size: number, flags: number): Compound
   if (hugetlbFlag !== undefined) {
     return { orderWord: flags, orderShift: 0, hugetlb: { by: 'flag', flag: flagAt(flags, hugetlbFlag) } };
   }
-  // 6.3 to 6.5 describe the first two pages as one folio.
-  const inTail = (member: string): number | undefined => {
-    const offset = info.offset(member);
-    return offset === undefined ? undefined : offset - size;
-  };
-  const order = inTail('folio._folio_order') ?? info.offset('page.compound_order');
-  const destructor = inTail('folio._folio_dtor') ?? info.offset('page.compound_dtor');
+  const order = orderOffset(info, size);
+  const destructor = inTail(info, 'folio._folio_dtor', size) ?? info.offset('page.compound_dtor');
   const value = info.number('HUGETLB_PAGE_DTOR');
   if (order === undefined || destructor === undefined || value === undefined) return undefined;
   return {
@@ -142,10 +140,36 @@ function compoundLayout(info: Vmcoreinfo, size: number, flags: number): Compound
   };
 }
 
+/**
+ * The order alone, of a kernel that has no hugetlb pages, or marks them by a macro (some of 6.6 to 6.10), which type
+ * information does not tell: pages of anonymous compound pages go together all the same.
+ */
+function compoundOrder(info: Vmcoreinfo, size: number, flags: number): CompoundLayout | undefined {
+  const hugetlb = { by: 'type', value: noType } as const;
+  const order = orderOffset(info, size);
+  if (order !== undefined) return { orderWord: order >>> 2, orderShift: (order & 3) * 8, hugetlb };
+  return info.offset('folio._flags_1') === undefined
+    ? undefined
+    : { orderWord: flags, orderShift: 0, hugetlb };
+}
+
+/** Byte offset in the first tail page, before 6.6; 6.3 to 6.5 describe the first two pages as one folio. */
+function orderOffset(info: Vmcoreinfo, size: number): number | undefined {
+  return inTail(info, 'folio._folio_order', size) ?? info.offset('page.compound_order');
+}
+
+function inTail(info: Vmcoreinfo, member: string, size: number): number | undefined {
+  const offset = info.offset(member);
+  return offset === undefined ? undefined : offset - size;
+}
+
 /** Since 4.10 PG_swapcache shares a bit with PG_owner_priv_1 and lies below PG_private (makedumpfile commit ca1f31e). */
 function impliedSwapbacked(swapcache: number, privateFlag: number): number | undefined {
   return swapcache < privateFlag ? privateFlag + 6 : undefined;
 }
+
+/** No 32-bit number: a type that no page has. */
+const noType = 2 ** 40;
 
 const word = (offset: number): number => offset / 4;
 

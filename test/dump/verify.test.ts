@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { formatVerifyReport, type VerifyReport, verifyFiles } from '../../src/dump/verify.ts';
+import { formatVerifyReport } from '../../src/dump/verify/report.ts';
+import type { VerifyReport } from '../../src/dump/verify/result.ts';
+import { verifyFiles } from '../../src/dump/verify.ts';
 import { flatten, memoryBytes } from '../helpers/bytes.ts';
 import { buildKdump, type KdumpOptions } from '../helpers/kdump-builder.ts';
 import { buildVmcore, noisePage, pageSize, textPage } from '../helpers/vmcore.ts';

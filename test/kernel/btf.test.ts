@@ -40,6 +40,18 @@ test('is found by its magic when symbols do not tell', () => {
   expect(findBtf(undefined, undefined, memoryWith(btf))).toBeUndefined();
 });
 
+test("the largest is the kernel's: built-in loaders of BPF programs bring small ones", () => {
+  const b = new BtfBuilder();
+  b.struct('struct_299', 4, [['member', b.int('int', 4), 0]]);
+  const small = b.bytes();
+  const bytes = Buffer.alloc(0x1_0000);
+  small.copy(bytes, 64);
+  blob().copy(bytes, 5001);
+  small.copy(bytes, 0xf000);
+  const memory = pieceMemory([{ vaddr: start, bytes }]);
+  expect(findBtf(undefined, image, memory)?.find('struct_299')?.size).toBe(299 * 8);
+});
+
 test('what is not there, not readable or not whole is undefined', () => {
   const btf = blob();
   const memory = memoryWith(btf);

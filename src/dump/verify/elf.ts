@@ -2,9 +2,9 @@ import { noPhysicalAddress, PT_LOAD, PT_NOTE, readElfCore, readNotes } from '../
 import { Vmcoreinfo } from '../../formats/vmcoreinfo.ts';
 import type { ByteSource } from '../input/bytes.ts';
 import { reader } from '../input/kdump-part.ts';
-import type { VerifiedPages } from '../verify.ts';
 import type { Findings } from './findings.ts';
 import { verifyNotes } from './notes.ts';
+import type { VerifiedPages } from './result.ts';
 
 /** Offset of e_flags, and the bit in it by which makedumpfile says that it could not finish. */
 const flagsAt = 48;

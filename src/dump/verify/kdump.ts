@@ -9,10 +9,10 @@ import { KdumpSource } from '../input/kdump-source.ts';
 import { codecOf } from '../input/page-decoder.ts';
 import { orderParts } from '../input/split-set.ts';
 import { pieceBytes } from '../input/stored-bitmap.ts';
-import type { VerifiedPages } from '../verify.ts';
 import { DataRuns } from './data-runs.ts';
 import type { Findings } from './findings.ts';
 import { verifyNotes } from './notes.ts';
+import type { VerifiedPages } from './result.ts';
 
 /** Checks a kdump-compressed dump: headers, notes, bitmaps, descriptors, and the content of every page. */
 export function verifyKdump(

@@ -1,5 +1,5 @@
-import type { VerifyReport } from '../verify.ts';
 import type { Example } from './findings.ts';
+import type { VerifyReport } from './result.ts';
 
 /** The report as text: one paragraph about the dump, then each kind of finding with its first examples. */
 export function formatVerifyReport(report: VerifyReport): string {
