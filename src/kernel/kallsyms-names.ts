@@ -15,6 +15,8 @@ export class KallsymsNames {
   readonly #texts: readonly string[];
   /** Whether all names are known to lie within #bytes, one after the other; undefined until one pass has looked. */
   #whole: boolean | undefined;
+  /** What scans have found: indices by name. */
+  readonly #scanned = new Map<string, readonly number[]>();
   /** kallsyms_seqs_of_names: big-endian 24-bit indices of the symbols in the order of their names (6.2). */
   #order: Uint8Array | undefined;
 
@@ -65,9 +67,19 @@ export class KallsymsNames {
     return true;
   }
 
+  /**
+   * Looks these up at once when there is no order: one pass over all names takes as long for twenty as for one. What is
+   * asked for later and was not among them takes a pass of its own.
+   */
+  prepare(names: readonly string[]): void {
+    if (this.#order === undefined) this.#scan(names);
+  }
+
   /** Indices of the symbols with that name, in ascending order. */
-  all(name: string): number[] {
-    return this.#order === undefined ? this.#scan(name) : this.#bisect(name, this.#order);
+  all(name: string): readonly number[] {
+    if (this.#order !== undefined) return this.#bisect(name, this.#order);
+    if (!this.#scanned.has(name)) this.#scan([name]);
+    return this.#scanned.get(name)!;
   }
 
   *entries(): Generator<{ name: string; type: string }> {
@@ -103,34 +115,30 @@ export class KallsymsNames {
     return index < this.count ? this.#nameAt(index).slice(1) : '';
   }
 
-  /** One pass over all names; a name is given up at its first token that differs. */
-  #scan(name: string): number[] {
-    if (!this.#isWhole()) return [];
-    const bytes = this.#bytes;
-    const tokens = this.#tokens;
-    const wanted = Buffer.from(name, 'latin1');
-    const found: number[] = [];
-    let at = 0;
-    for (let index = 0; index < this.count; index++) {
-      let length = bytes[at++]!;
-      if (length >= 0x80) length = (length & 0x7f) | (bytes[at++]! << 7);
-      const end = at + length;
-      // The type is at -1: whatever it is.
-      let position = -1;
-      let same = true;
-      for (let i = at; same && i < end; i++) {
-        const token = tokens[bytes[i]!]!;
-        for (let k = 0; k < token.length; k++, position++) {
-          if (position >= 0 && token[k] !== wanted[position]) {
-            same = false;
-            break;
-          }
+  /** One pass over all names; a name is given up at its first character that none of the wanted ones has there. */
+  #scan(wanted: readonly string[]): void {
+    const found = wanted.map((): number[] => []);
+    if (this.#isWhole()) {
+      const { next, ends } = prefixTree(wanted);
+      const bytes = this.#bytes;
+      const tokens = this.#tokens;
+      let at = 0;
+      for (let index = 0; index < this.count; index++) {
+        let length = bytes[at++]!;
+        if (length >= 0x80) length = (length & 0x7f) | (bytes[at++]! << 7);
+        const end = at + length;
+        // The first character is the type: whatever it is.
+        let node = typeNode;
+        for (let i = at; node !== noNode && i < end; i++) {
+          const token = tokens[bytes[i]!]!;
+          for (let k = 0; node !== noNode && k < token.length; k++)
+            node = node === typeNode ? rootNode : next[node * 256 + token[k]!]!;
         }
+        if (node > noNode && ends[node]! >= 0) found[ends[node]!]!.push(index);
+        at = end;
       }
-      if (same && position === wanted.length) found.push(index);
-      at = end;
     }
-    return found;
+    for (const [i, name] of wanted.entries()) this.#scanned.set(name, found[i]!);
   }
 
   #isWhole(): boolean {
@@ -154,6 +162,32 @@ export class KallsymsNames {
     for (let i = from; i < end; i++) text += this.#texts[this.#bytes[i]!]!;
     return text;
   }
+}
+
+const typeNode = -1;
+const noNode = 0;
+const rootNode = 1;
+
+/**
+ * Names as a tree of their characters.
+ * @returns for node * 256 + character the node it leads to, or noNode; and for every node the name that ends there, or -1
+ */
+function prefixTree(names: readonly string[]): { next: Int32Array; ends: Int32Array } {
+  const texts = names.map((name) => Buffer.from(name, 'latin1'));
+  const nodes = texts.reduce((sum, text) => sum + text.length, rootNode + 1);
+  const next = new Int32Array(nodes * 256);
+  const ends = new Int32Array(nodes).fill(-1);
+  let free = rootNode + 1;
+  for (const [i, text] of texts.entries()) {
+    let node = rootNode;
+    for (const character of text) {
+      const place = node * 256 + character;
+      if (next[place] === noNode) next[place] = free++;
+      node = next[place]!;
+    }
+    ends[node] = i;
+  }
+  return { next, ends };
 }
 
 const blockShift = 8;

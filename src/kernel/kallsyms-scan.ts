@@ -30,7 +30,8 @@ const maxCandidates = 64;
 /** Bytes before the digits that hold the first tokens, and after them that hold the others and their index. */
 const tokensBefore = 2048;
 const tokensAfter = 16_384;
-/** Bytes of names, markers and order before the tokens. */
+/** Bytes of markers and order before the tokens, and of the names before these. */
+const nearBefore = 2 ** 20;
 const maxBefore = 2 ** 23;
 
 type Tokens = { readonly table: bigint; readonly index: bigint };
@@ -61,9 +62,8 @@ function tokenTableAround(digits: bigint, memory: VirtualMemory): Tokens | undef
 
 /** Places of the other parts, from what lies before the tokens. */
 function* placesBefore({ table, index }: Tokens, memory: VirtualMemory): Generator<KallsymsPlaces> {
-  const before = readBefore(table, maxBefore, memory);
-  const start = table - BigInt(before.length);
-  for (const markers of findMarkers(before)) {
+  for (const { before, markers } of piecesBefore(table, memory)) {
+    const start = table - BigInt(before.length);
     for (const names of findNames(before, markers)) {
       const { count, at, gap } = names;
       const size = 4n * BigInt(count);
@@ -87,6 +87,29 @@ function* placesBefore({ table, index }: Tokens, memory: VirtualMemory): Generat
   }
 }
 
+/**
+ * Memory that ends at the tokens, with markers in it. The markers are near; how far away the names are is what the
+ * markers tell, so that no more has to be read than what is needed.
+ */
+function* piecesBefore(
+  table: bigint,
+  memory: VirtualMemory,
+): Generator<{ before: Buffer; markers: Markers }> {
+  let longest: Buffer = Buffer.alloc(0);
+  for (const length of [nearBefore, maxBefore]) {
+    const near = readBefore(table, length, memory);
+    if (near.length > longest.length) longest = near;
+    for (const { at, offsets } of findMarkers(near)) {
+      const needed = near.length - at + offsets[offsets.length - 1]! + maxBlock + 8;
+      if (needed > maxBefore) continue;
+      // In powers of two, so that many markers do not cost many reads.
+      if (needed > longest.length) longest = readBefore(table, 2 ** Math.ceil(Math.log2(needed)), memory);
+      yield { before: longest, markers: { at: at + longest.length - near.length, offsets } };
+    }
+    if (near.length < length) return;
+  }
+}
+
 type Markers = { readonly at: number; readonly offsets: Uint32Array };
 
 /**
@@ -95,7 +118,8 @@ type Markers = { readonly at: number; readonly offsets: Uint32Array };
  */
 function* findMarkers(before: Buffer): Generator<Markers> {
   const skip = before.length % 4;
-  const words = new Uint32Array(Uint8Array.from(before.subarray(skip)).buffer);
+  const from = before.byteOffset + skip;
+  const words = new Uint32Array(before.buffer.slice(from, before.byteOffset + before.length));
   let end = words.length;
   let found = 0;
   for (let at = words.length - 2; at >= 0 && found < maxCandidates; at--) {
@@ -111,7 +135,8 @@ function* findMarkers(before: Buffer): Generator<Markers> {
 }
 
 /** Bytes of 256 names: each takes two at least. */
-const isStep = (bytes: number): boolean => bytes >= 512 && bytes <= 60_000;
+const maxBlock = 60_000;
+const isStep = (bytes: number): boolean => bytes >= 512 && bytes <= maxBlock;
 const leastMarkers = 16;
 
 /** Starts of the names that fit the markers, with the number of symbols that stands before them. */
@@ -121,7 +146,7 @@ function* findNames(
 ): Generator<{ at: number; count: number; gap: number }> {
   const last = offsets[offsets.length - 1]!;
   const latest = markersAt - last;
-  const earliest = Math.max(8, latest - 60_000);
+  const earliest = Math.max(8, latest - maxBlock);
   // Everything is aligned to 4 at least, as the markers are.
   for (let at = latest - (latest % 4) + (markersAt % 4); at >= earliest; at -= 4) {
     for (const gap of [8, 4]) {

@@ -63,6 +63,27 @@ const anchors = [
 const anchorsNeeded = 2;
 const anchorsEnough = 4;
 
+/** What is asked of every kernel (protected.ts, x86_64.ts, btf.ts): looked up along with the anchors. */
+const usuallyAsked = [
+  '__per_cpu_start',
+  '__per_cpu_end',
+  '__per_cpu_offset',
+  'nr_cpu_ids',
+  '_etext',
+  '__start_rodata',
+  '__end_rodata',
+  '_sdata',
+  '__init_begin',
+  '__init_end',
+  '__smp_locks',
+  '__smp_locks_end',
+  '__start_bss_decrypted_unused',
+  '__end_bss_decrypted',
+  '_brk_end',
+  '__start_BTF',
+  '__stop_BTF',
+] as const;
+
 /** Where VMCOREINFO says that the table is; undefined when it does not say, or what it says makes no sense. */
 export function placesOfVmcoreinfo(info: Vmcoreinfo, memory: VirtualMemory): KallsymsPlaces | undefined {
   const exported = info.exported;
@@ -126,6 +147,7 @@ export function readKallsyms(
     const sorted = memory.read(order, 3 * count);
     if (!isMissing(sorted) && names.useOrder(sorted)) break;
   }
+  names.prepare([...anchors, ...usuallyAsked]);
   const encoding = encodingOf(places.addresses, names, info, memory);
   return encoding && new KallsymsTable(names, encoding, memory);
 }

@@ -167,4 +167,24 @@ describe('with types to ask', () => {
       compound: { hugetlb: { by: 'destructor' } },
     });
   });
+
+  test('a kernel that does not even export how it marks free pages is asked for all its marks', () => {
+    const answers = {
+      'NUMBER(PG_hwpoison)': '20',
+      'NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)': '-268435456',
+      'NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)': '-251658240',
+    };
+    const silent = debian612.replace(/^NUMBER\((PG_hwpoison|PAGE_(BUDDY|OFFLINE)_.*)\)=.*\n/gm, '');
+    expect(withFallback(silent, answers).layout).toEqual(layoutOf(debian612));
+  });
+
+  test('without a mark of hugetlb pages, compound pages have their order all the same', () => {
+    const never = { by: 'type', value: 2 ** 40 };
+    const older = debian61.replace(/^NUMBER\(HUGETLB.*\n/m, '');
+    expect(withFallback(older).layout.compound).toEqual({ orderWord: 4, orderShift: 8, hugetlb: never });
+    const newer = debian612.replace(/^NUMBER\(PAGE_HUGETLB.*\n/m, '');
+    const { layout } = withFallback(newer, { 'OFFSET(folio._flags_1)': '64' });
+    expect(layout.compound).toEqual({ orderWord: 0, orderShift: 0, hugetlb: never });
+    expect(withFallback(newer).layout.compound).toBeUndefined();
+  });
 });

@@ -13,10 +13,13 @@ import type { DumpSource } from '../../src/dump/input/source.ts';
 import { formatWalk, parseAddress, walkAddress } from '../../src/dump/vtop.ts';
 import type { PageBitmap } from '../../src/lib/bitmap.ts';
 import { openKdump, setBits } from '../helpers/kdump-reader.ts';
+import { vmcoreInKnownWords } from './lab/known-words.ts';
 import { comparedKernels, type Peer, peer, rawVmcore } from './lab/lab.ts';
 
 describe.each(comparedKernels())('kernel %s', (name) => {
   let vmcore: string;
+  /** The same for the C tool, where it does not know the words in which the kernel describes itself. */
+  let known: string;
   let source: DumpSource;
   let map: PageMap;
   let descriptors: PageDescriptors;
@@ -28,6 +31,7 @@ describe.each(comparedKernels())('kernel %s', (name) => {
     vmcore = await rawVmcore(name);
     theirs = await peer('makedumpfile');
     directory = mkdtempSync(join(tmpdir(), 'kdump-look-'));
+    known = vmcoreInKnownWords(vmcore, join(directory, 'vmcore'));
     source = openSource([vmcore]);
     map = mapPages(source, 31, () => {});
     descriptors = map.descriptors!;
@@ -41,7 +45,7 @@ describe.each(comparedKernels())('kernel %s', (name) => {
   /** Page frames in a dump of theirs. */
   async function keptByThem(file: string, args: readonly string[]): Promise<Set<number>> {
     const path = join(directory, file);
-    const told = await theirs.run([...args, vmcore, path], { timeout: 300_000 });
+    const told = await theirs.run([...args, known, path], { timeout: 300_000 });
     expect(told, told.stdout + told.stderr).toMatchObject({ status: 0 });
     const dump = openKdump(path);
     try {
@@ -120,7 +124,7 @@ describe.each(comparedKernels())('kernel %s', (name) => {
     const vmemmap = `0x${descriptors.sections.bases.find((base) => base !== undefined)!.toString(16)}`;
     for (const address of [...addresses, vmemmap, '010000', '4096']) {
       const { stdout } = await theirs.run([
-        ...['--dry-run', '-d', '0', '--vtop', address, vmcore, join(directory, 'none')],
+        ...['--dry-run', '-d', '0', '--vtop', address, known, join(directory, 'none')],
       ]);
       const walk = walkAddress(map.kernel!.memory, parseAddress(address, '--vtop'));
       // Why an address leads nowhere is said by us only.
