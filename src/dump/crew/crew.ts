@@ -33,6 +33,12 @@ const farewell = 10_000;
 const judgedTogether = 2 ** 18;
 
 /**
+ * Frames of which the main thread judges all, 16 GiB: that takes less than a worker takes to start, and V8's own threads
+ * need the processors to make the machine code of the filter.
+ */
+const judgedAlone = 2 ** 22;
+
+/**
  * The threads that make one dump. Every thread does jobs, the main one whenever there is nothing to take: so workers
  * that are slow to start, or do not start at all, cost nothing but their share of the speed.
  */
@@ -42,8 +48,8 @@ export class Crew {
   readonly #settings: CrewSettings;
   readonly #hand: Hand;
   readonly #ring: JobRing;
-  /** How many were started. */
-  readonly #workers: number;
+  /** How many were started; undefined before. */
+  #workers: number | undefined;
   #nextJob = 0;
   /** Set when workers were given up: the main thread then works alone, in this block. */
   #lonelyBlock: PageBlock | undefined;
@@ -55,7 +61,6 @@ export class Crew {
     const slots = threads > 1 ? threads * slotsPerThread : 1;
     this.#ring = new JobRing(JobRing.allocate(slots, pageSize, slack, settings.bitmapBytes));
     this.bitmapBytes = new Uint8Array(this.#ring.memory.bitmap);
-    this.#workers = startWorkers(threads - 1, { ...settings.worker, ring: this.#ring.memory });
   }
 
   /**
@@ -64,6 +69,7 @@ export class Crew {
    * @param take receives the verdict on the frames up to `end`, in ascending order
    */
   judge(bitmap: PageBitmap, take: (verdict: Verdict, end: number) => void): void {
+    if (bitmap.length > judgedAlone) this.#startWorkers();
     this.#run('judge', bitmap, planJudging(bitmap), (block, { end }) => take(block.verdict, end));
   }
 
@@ -73,6 +79,7 @@ export class Crew {
    * @param boundaries page frames that no block may cross; ascending
    */
   copy(wanted: PageBitmap, boundaries: readonly number[], take: BlockTaker): void {
+    this.#startWorkers();
     const plan = planBlocks(wanted, boundaries, pagesInBlock(this.#settings.pageSize));
     this.#run('copy', wanted, plan, (block, { start }) => take(block, start));
   }
@@ -83,7 +90,12 @@ export class Crew {
    */
   close(): void {
     this.#ring.stop();
-    this.#ring.waitUntilLeft(this.#workers, farewell);
+    this.#ring.waitUntilLeft(this.#workers ?? 0, farewell);
+  }
+
+  #startWorkers(): void {
+    const { threads, worker } = this.#settings;
+    this.#workers ??= startWorkers(threads - 1, { ...worker, ring: this.#ring.memory });
   }
 
   /** Has the pieces of a plan worked on by all threads, and what comes of them taken in order by this one. */
