@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CollectReport } from '../../src/dump/collect.ts';
 import type { MemoryUsage } from '../../src/dump/mem-usage.ts';
+import { verify } from '../../src/dump/verify.ts';
 import { makeDisk, readDisk } from './lab/disk.ts';
 import { fileData, guestImage, labFile, workloadProgram } from './lab/images.ts';
 import { kernelNames, labKernel, type Peer, peer } from './lab/lab.ts';
@@ -50,6 +52,7 @@ describe.each(kernelNames)('kernel %s', (name) => {
   let log: Record<'whole' | 'partial' | 'theirPartial', string>;
   let segments: { start: number; end: number }[];
   let theirs: { status: number; stdout: string; stderr: string };
+  let dumped: { path: string; report: CollectReport };
 
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'kdump-usage-'));
@@ -102,6 +105,7 @@ describe.each(kernelNames)('kernel %s', (name) => {
       theirPartial: read('their-partial.txt'),
     };
     theirs = JSON.parse(read('theirs.json'));
+    dumped = { path: join(results, 'dump'), report: JSON.parse(read('dump.json')) };
     expect(theirs, theirs.stdout + theirs.stderr).toMatchObject({ status: 0 });
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -152,5 +156,19 @@ describe.each(kernelNames)('kernel %s', (name) => {
     expect(log.whole.endsWith(log.partial)).toBe(true);
     expect(log.partial.split('\n')[0]).toContain('lab: logged after the log was cleared');
     expect(log.partial).toBe(log.theirPartial);
+  });
+
+  test('dumps the kernel while it runs', async () => {
+    const { path, report } = dumped;
+    expect(verify([path], () => {})).toMatchObject({ ok: true });
+    const { excluded, remaining } = report.pages;
+    const { excludable, kernelData } = ours.after.usage.pages;
+    const drift = 0.02 * report.pages.original;
+    expect(Math.abs(remaining - kernelData)).toBeLessThan(drift);
+    expect(Math.abs(excluded.free - excludable.free)).toBeLessThan(drift);
+    const { run } = await peer('makedumpfile');
+    const { status, stderr } = await run(['--dump-dmesg', path, join(directory, 'dump-log')]);
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(join(directory, 'dump-log'), 'latin1')).toContain('lab: logged after the log was');
   });
 });

@@ -56,6 +56,7 @@ function filter(
   };
 }
 
+const range = (start: number, length: number): number[] => Array.from({ length }, (_, i) => start + i);
 const every = Array.from({ length: 32 }, (_, level) => level);
 /** The levels at which a single page with this struct page at frame 64 is left out. */
 const levelsDropping = (page: StructPage, options: VmcoreOptions = {}): number[] =>
@@ -127,8 +128,6 @@ describe('blocks are one decision', () => {
     pages[129] = { ...pages[129], flags: order };
     return pages;
   };
-  const range = (start: number, length: number): number[] => Array.from({ length }, (_, i) => start + i);
-
   test('a transparent huge page', () => {
     const { dropped, report } = filter(
       compound(5, { flags: bit('lru', 'swapbacked'), mapping: anon, type: 0 }),
@@ -179,6 +178,36 @@ describe('blocks are one decision', () => {
   });
 });
 
+describe("what is the kernel's own stays", () => {
+  test('a head flag before a page that is no tail makes no compound page', () => {
+    // 6.6 to 6.8: the flag that means hugetlb in a tail page means something else in any other.
+    const byFlag = (lines: string[]): string[] => [
+      ...lines.filter((line) => !line.includes('PAGE_HUGETLB_MAPCOUNT_VALUE')),
+      'NUMBER(PG_hugetlb)=8',
+    ];
+    const pages = (compoundHead: bigint): Record<number, StructPage> => ({
+      128: { flags: bit('head') },
+      129: { flags: (1 << 8) | 3, compoundHead },
+    });
+    expect(filter(pages(0n), 31, { vmcoreinfo: byFlag }).dropped).toEqual([]);
+    expect(filter(pages(1n), 31, { vmcoreinfo: byFlag }).dropped).toEqual(range(128, 8));
+  });
+
+  test('page tables and what the image maps are no user data, whatever their descriptors say', () => {
+    const pages = 512;
+    // So that all of it lies above the start of the image's mapping.
+    const physBase = 0n;
+    const { kernelPages } = writeVmcore(join(directory, 'probe'), { pages, physBase });
+    const all = Object.fromEntries(range(0, pages).map((pfn) => [pfn, { mapping: anon }]));
+    const { dropped, report, messages } = filter(all, 8, { pages, physBase });
+    // Of its own memory only the page descriptors are nothing that the image or the page tables are made of.
+    const descriptors = (pages * 64) / 4096;
+    expect(dropped).toEqual([...range(0, kernelPages), ...range(pages - descriptors, descriptors)]);
+    expect(report.doubts.protected).toBe(pages - kernelPages - descriptors);
+    expect(messages.join()).toContain('pages of the kernel look like user data');
+  });
+});
+
 describe('what cannot be read or understood is kept', () => {
   test('an unreadable block of descriptors keeps its pages, and the dump goes on', () => {
     const all = Object.fromEntries(Array.from({ length: 512 }, (_, pfn) => [pfn, { type: type612.buddy }]));
@@ -187,8 +216,6 @@ describe('what cannot be read or understood is kept', () => {
     expect(report.doubts.unreadable).toBe(128);
     expect(messages.join()).toContain('128 pages have no readable descriptor');
   });
-
-  const range = (start: number, length: number): number[] => Array.from({ length }, (_, i) => start + i);
 
   test('flags at bit 4 and 5 of section_mem_map are no part of the address', () => {
     const { dropped } = filter({ 64: { type: type612.buddy } }, 16, { sectionFlags: 0x30n });

@@ -1,12 +1,15 @@
 // Runs in the guest and looks at the running kernel. Counts its pages by our collector before and after the C one does,
-// in one process, so that what this process takes up is the same for all three. Then clears the log, and reads it.
+// in one process, so that what this process takes up is the same for all three. Then clears the log, and reads it, and
+// dumps the kernel while it runs.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { collect } from '../../../../src/dump/collect.ts';
 import { extractDmesg } from '../../../../src/dump/dmesg.ts';
 import { FileBytes } from '../../../../src/dump/input/bytes.ts';
 import { ElfSource } from '../../../../src/dump/input/elf-source.ts';
 import { formatMemoryUsage, liveMemoryUsage } from '../../../../src/dump/mem-usage.ts';
+import { collectRequest } from '../../../../src/dump/request.ts';
 
 const [directory, program, ...args] = process.argv.slice(2) as [string, string, ...string[]];
 
@@ -49,3 +52,10 @@ const partial = [
   join(directory, 'their-partial.txt'),
 ];
 spawnSync(program, [...args, ...partial]);
+
+const target = { kind: 'file', path: join(directory, 'dump'), overwrite: false } as const;
+const report = collect(
+  collectRequest(['/proc/kcore'], target, { dumpLevels: [31], compression: 'lzo', threads: 1 }),
+  { progress: () => {}, message: () => {} },
+);
+writeFileSync(join(directory, 'dump.json'), JSON.stringify(report));
