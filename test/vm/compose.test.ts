@@ -1,7 +1,7 @@
 // Every way out of our collector against the C one, as commands: ELF, streams, split sets, refiltering, threads, a disk
 // that is too small. What one of the two writes, the other reads.
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -114,6 +114,34 @@ describe.each(kernelNames)('kernel %s', (name) => {
     byUs(codec, '-d', '17', '-f', '--num-threads', '4', vmcore, at('four'));
     byUs(codec, '-d', '17', '-f', '--cyclic-buffer', '32', '--non-mmap', vmcore, at('small'));
     expect([same('one', 'four'), same('one', 'small')]).toEqual([true, true]);
+  });
+
+  test('what is to be erased is erased, by every thread, with nothing but the dump to know types from', () => {
+    writeFileSync(
+      at('erase.conf'),
+      'erase saved_command_line\nfor p in init_task.tasks.next within task_struct:tasks\n  erase p.comm\nendfor\n',
+    );
+    const erase = ['-l', '-d', '31', '-f', '--config', at('erase.conf')];
+    byUs(...erase, '--num-threads', '1', vmcore, at('erased'));
+    byUs(...erase, '--num-threads', '4', vmcore, at('erased4'));
+    expect(same('erased', 'erased4')).toBe(true);
+    const [whole, erased] = [openKdump(at('direct')), openKdump(at('erased'))];
+    expect(erased.bitmap2.equals(whole.bitmap2)).toBe(true);
+    let changed = 0;
+    for (const [index] of setBits(whole.bitmap2).entries()) {
+      const [before, after] = [whole.page(index), erased.page(index)];
+      if (before.equals(after)) continue;
+      changed++;
+      for (const [i, byte] of after.entries()) if (byte !== before[i]) expect(byte).toBe(0x58);
+    }
+    // The names of some tens of tasks.
+    expect(changed).toBeGreaterThan(20);
+    whole.close();
+    erased.close();
+    expect(readFileSync(at('erased'), 'latin1')).toContain('erase p.comm size 16\n');
+    // Refiltered, it says so still.
+    byUs('-z', '-d', '31', '-f', at('erased'), at('erased-again'));
+    expect(readFileSync(at('erased-again'), 'latin1')).toContain('erase p.comm size 16\n');
   });
 
   test('what both wrote is found whole', () => {
