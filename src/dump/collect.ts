@@ -1,5 +1,6 @@
 import { KdumpError } from '../lib/errors.ts';
 import type { Progress } from '../lib/progress.ts';
+import { keepHeapSmall } from '../system/heap.ts';
 import { type Compression, openPageCompressor, type PageCompressor } from './crew/page-compressor.ts';
 import type { Written } from './dump-work.ts';
 import type { Doubts, Excluded } from './filter/kinds.ts';
@@ -75,6 +76,7 @@ const cycleStep = 32 * 1024;
  * @throws KdumpError; with code `no-space` the output is there, readable and marked incomplete
  */
 export function collect(request: CollectRequest, hooks: CollectHooks): CollectReport {
+  keepHeapSmall();
   const source = openSource(request.inputs, { mapped: request.mapped });
   try {
     const levels = request.dumpLevels;

@@ -72,10 +72,17 @@ export function readSections(
     : 1;
 
   const bases: (bigint | undefined)[] = new Array(count);
+  // With a vmemmap it is the same one for all sections: kept once, not 100,000 times.
+  let last: bigint | undefined;
+  const keep = (nr: number, encoded: bigint): void => {
+    const base = sectionBase(encoded);
+    if (base !== last) last = base;
+    bases[nr] = last;
+  };
   if (perRoot === 1) {
     const sections = memory.read(table, count * sectionSize);
     if (isMissing(sections)) throw unreadable(table);
-    for (let nr = 0; nr < count; nr++) bases[nr] = sectionBase(u64At(sections, nr * sectionSize + member));
+    for (let nr = 0; nr < count; nr++) keep(nr, u64At(sections, nr * sectionSize + member));
   } else {
     const roots = memory.read(table, Math.ceil(count / perRoot) * 8);
     if (isMissing(roots)) throw unreadable(table);
@@ -86,7 +93,7 @@ export function readSections(
       const sections = memory.read(root, here * sectionSize);
       // One lost root costs the classification of its sections, not the dump: their pages are kept and counted.
       if (isMissing(sections)) continue;
-      for (let i = 0; i < here; i++) bases[nr + i] = sectionBase(u64At(sections, i * sectionSize + member));
+      for (let i = 0; i < here; i++) keep(nr + i, u64At(sections, i * sectionSize + member));
     }
   }
   if (bases.every((base) => base === undefined)) throw unreadable(table);

@@ -182,6 +182,9 @@ function* planBlocks(wanted: PageBitmap, boundaries: readonly number[], pages: n
   }
 }
 
+/** The young generation of a worker's heap, which is not bound by what bounds the main thread's (system/heap.ts). */
+const smallHeap = { maxYoungGenerationSizeMb: 4 };
+
 /** Starts workers from the bundle beside this one; none where there is no bundle, or no thread to be had. */
 function startWorkers(count: number, settings: WorkerSettings): number {
   const entry = fileURLToPath(new URL('./dump-worker.mjs', import.meta.url));
@@ -189,7 +192,7 @@ function startWorkers(count: number, settings: WorkerSettings): number {
   if (count < 1 || !existsSync(entry)) return started;
   try {
     for (; started < count; started++) {
-      const worker = new Worker(entry, { workerData: settings });
+      const worker = new Worker(entry, { workerData: settings, resourceLimits: smallHeap });
       // One that fails has given its job back or never had one: the others go on.
       worker.on('error', () => {});
       worker.unref();
