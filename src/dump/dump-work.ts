@@ -1,6 +1,6 @@
 import { Crew } from './crew/crew.ts';
 import type { PageCompressor } from './crew/page-compressor.ts';
-import type { Erasure } from './erasure.ts';
+import type { EditedPages, Erasure } from './erasure.ts';
 import { level } from './filter/kinds.ts';
 import type { PageMap } from './filter/page-map.ts';
 import { type Cycle, type SelectionWork, selectPages, type Totals } from './filter/selection.ts';
@@ -108,4 +108,10 @@ function withoutUnused(judged: SelectionWork, cycles: readonly Cycle[], memory: 
       return unused.clearIn(bitmap);
     },
   };
+}
+
+/** What was erased before, and what is erased now. */
+export function eraseinfoOf({ source, erasure }: DumpWork, edited: EditedPages): Uint8Array {
+  const before = source.made?.eraseinfo ?? new Uint8Array(0);
+  return Buffer.concat([before, erasure?.info((pfn) => edited.has(pfn)) ?? new Uint8Array(0)]);
 }

@@ -1,7 +1,9 @@
+import { PT_LOAD } from '../formats/elf.ts';
 import type { Vmcoreinfo } from '../formats/vmcoreinfo.ts';
 import { isMissing, u64At, VirtualMemory } from '../kernel/memory.ts';
 import type { PageLayout } from '../kernel/page.ts';
-import { imageRanges, type PfnRange, perCpuRanges, tableRanges } from '../kernel/protected.ts';
+import { imageRanges, perCpuRanges, tableRanges } from '../kernel/protected.ts';
+import type { PfnRange } from '../lib/bitmap.ts';
 import { PageBitmap } from '../lib/bitmap.ts';
 import { KdumpError } from '../lib/errors.ts';
 import { excludePages } from './filter/filter.ts';
@@ -247,7 +249,7 @@ function placeOf(source: DumpSource, { pageSize }: PageMap, pfn: number): Explan
   const paddr = pfn * pageSize;
   const where = source.elf.programHeaders.flatMap((ph, i) => {
     const start = Number(BigInt.asIntN(64, ph.paddr));
-    if (ph.type !== 1 || start < 0 || paddr + pageSize <= start || paddr >= start + ph.memsz) return [];
+    if (ph.type !== PT_LOAD || start < 0 || paddr + pageSize <= start || paddr >= start + ph.memsz) return [];
     const range = `${hex(start)}-${hex(start + ph.memsz)}`;
     return [`program header ${i} (${range}), file offset ${hex(ph.offset + Math.max(0, paddr - start))}`];
   });

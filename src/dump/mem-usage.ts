@@ -8,6 +8,7 @@ import { excludePages } from './filter/filter.ts';
 import { type Doubts, type Excluded, maxLevel } from './filter/kinds.ts';
 import { mapPages } from './filter/page-map.ts';
 import { type Judge, planCycles, selectPages } from './filter/selection.ts';
+import { zeroTest } from './filter/zero-pages.ts';
 import { openSource } from './input/open.ts';
 import type { DumpSource } from './input/source.ts';
 
@@ -138,12 +139,12 @@ function countZeroPages(
   found: { zero: number; unreadable: number },
   progress: (pfn: number) => void,
 ): void {
-  const zeros = Buffer.alloc(pageSize);
+  const isZero = zeroTest(pageSize);
   const reader = source.pages(pageSize, kept);
   let pages = 0;
   for (let pfn = kept.nextSet(kept.first); pfn < kept.end; pfn = kept.nextSet(pfn + 1)) {
     if (reader.load(pfn) !== undefined) found.unreadable++;
-    else if (reader.bytes.compare(zeros, 0, pageSize, reader.at, reader.at + pageSize) === 0) found.zero++;
+    else if (isZero(reader.bytes, reader.at)) found.zero++;
     if ((++pages & 0xfff) === 0) progress(pfn);
   }
 }

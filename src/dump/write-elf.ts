@@ -1,6 +1,6 @@
 import { PageBitmap } from '../lib/bitmap.ts';
 import type { Progress } from '../lib/progress.ts';
-import { type DumpWork, openCrew, selectionOf, type Written } from './dump-work.ts';
+import { type DumpWork, eraseinfoOf, openCrew, selectionOf, type Written } from './dump-work.ts';
 import { EditedPages } from './erasure.ts';
 import { level } from './filter/kinds.ts';
 import { type Cycle, planCycles, selectPages, type Totals } from './filter/selection.ts';
@@ -63,7 +63,7 @@ export function writeElf(work: DumpWork, progress: Progress): Written {
         memory: map.kernel?.memory,
         cycles: () => (held.length === cycles.length ? held : judgedAgain()),
         editor: work.erasure?.editor,
-        eraseinfo: work.erasure?.info((pfn) => edited.has(pfn)) ?? new Uint8Array(0),
+        eraseinfo: eraseinfoOf(work, edited),
       },
       progress,
     );

@@ -2,7 +2,7 @@ import { codecFlag, type DumpHeader, dumpLayout, statusUnusedVmemmap } from '../
 import { utsnameBytes } from '../kernel/utsname.ts';
 import type { Progress } from '../lib/progress.ts';
 import { type PageBlock, unreadablePage, zeroPage } from './crew/page-block.ts';
-import { type Copied, type DumpWork, openCrew, selectionOf, type Written } from './dump-work.ts';
+import { type Copied, type DumpWork, eraseinfoOf, openCrew, selectionOf, type Written } from './dump-work.ts';
 import { EditedPages } from './erasure.ts';
 import { level } from './filter/kinds.ts';
 import { bitmapOver, type Cycle, planCycles, selectPages } from './filter/selection.ts';
@@ -100,12 +100,6 @@ function headerOf({ source, map, dumpLevel, compressor, excludeVmemmap }: DumpWo
     vmcoreinfoOffset: source.vmcoreinfoOffset,
     vmcoreinfoSize: source.vmcoreinfoSize,
   };
-}
-
-/** What was erased before, and what is erased now. */
-function eraseinfoOf({ source, erasure }: DumpWork, edited: EditedPages): Uint8Array {
-  const before = source.made?.eraseinfo ?? new Uint8Array(0);
-  return Buffer.concat([before, erasure?.info((pfn) => edited.has(pfn)) ?? new Uint8Array(0)]);
 }
 
 function readBack(cycle: Cycle, memory: Uint8Array, { sink, keptBitmapOffset }: KdumpWriter): boolean {

@@ -1,11 +1,9 @@
+import type { PfnRange } from '../lib/bitmap.ts';
 import type { Architecture } from './arch.ts';
 import type { VirtualRange } from './image.ts';
 import { isMissing, u64At, type VirtualMemory } from './memory.ts';
 import type { KernelMemory } from './open.ts';
 import type { KernelSymbols } from './types.ts';
-
-/** Half-open range of page frames. */
-export type PfnRange = { readonly start: number; readonly end: number };
 
 /** Most pages of page tables that are looked for; with 4 KiB mappings they describe 128 GiB. */
 const maxTablePages = 2 ** 16;

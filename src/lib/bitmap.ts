@@ -1,3 +1,6 @@
+/** Half-open range of page frames. */
+export type PfnRange = { readonly start: number; readonly end: number };
+
 /**
  * One bit a page frame, bit p % 8 of byte p / 8 counted from the least significant one: the very bytes that a
  * kdump-compressed file stores, so a bitmap is written as it stands. Page frame numbers may exceed 2^31 (8 TiB), so

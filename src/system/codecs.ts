@@ -1,4 +1,4 @@
-import { addressOf, type FfiFunction, openLibrary } from './ffi.ts';
+import { addressOf, type FfiFunction, openLibrary, sizeArgument } from './ffi.ts';
 
 /**
  * Page compressors over the system's own libraries, called with addresses so that a page is compressed from where it
@@ -62,16 +62,16 @@ function libdeflate(): Compressor | undefined {
 /** The zlib that node brings along and exports: slower, but always there. */
 function nodeZlib(): Compressor {
   const compress2 = openLibrary(null)!.func(
-    'int compress2(uintptr_t dest, void *destLen, uintptr_t source, unsigned long sourceLen, int level)',
+    'int compress2(uintptr_t dest, uintptr_t destLen, uintptr_t source, unsigned long sourceLen, int level)',
   ) as FfiFunction;
-  const destLength = Buffer.alloc(8);
+  const room = sizeArgument();
   return {
     library: `zlib ${process.versions.zlib}`,
     bound: (length) => length,
     compress: (source, length, target) => {
       // Room for one byte less than the page: Z_BUF_ERROR then means "not smaller".
-      destLength.writeBigUInt64LE(BigInt(length - 1));
-      return compress2(target, destLength, source, length, level) === 0 ? destLength.readUInt32LE(0) : 0;
+      room.set(length - 1);
+      return compress2(target, room.address, source, length, level) === 0 ? room.get() : 0;
     },
   };
 }
@@ -84,14 +84,15 @@ function lzo(): Compressor | undefined {
     'int lzo1x_1_compress(uintptr_t src, size_t src_len, uintptr_t dst, uintptr_t dst_len, uintptr_t wrkmem)',
   ) as FfiFunction;
   // LZO1X_1_MEM_COMPRESS: 16384 pointers.
-  const work = pinned(16384 * 8);
-  const written = pinned(8);
+  const workArea = Buffer.alloc(16384 * 8);
+  const work = { bytes: workArea, address: addressOf(workArea) };
+  const written = sizeArgument();
   return {
     library: 'liblzo2',
     bound: (length) => length + Math.floor(length / 16) + 67,
     compress: (source, length, target) => {
       const status = lzo1x(source, length, target, written.address, work.address);
-      const size = written.bytes.readUInt32LE(0);
+      const size = written.get();
       return status === 0 && size < length ? size : 0;
     },
   };
@@ -106,7 +107,7 @@ function snappy(): Compressor | undefined {
   ) as FfiFunction;
   const maxLength = library.func('size_t snappy_max_compressed_length(size_t length)') as FfiFunction;
   const bound = (length: number): number => Number(maxLength(length));
-  const written = pinned(8);
+  const written = sizeArgument();
   // It refuses to begin with less room than the bound.
   let capacityFor = 0;
   let capacity = 0;
@@ -118,10 +119,9 @@ function snappy(): Compressor | undefined {
         capacityFor = length;
         capacity = bound(length);
       }
-      written.bytes.writeUInt32LE(capacity, 0);
-      written.bytes.writeUInt32LE(0, 4);
+      written.set(capacity);
       const status = compressBlock(source, length, target, written.address);
-      const size = written.bytes.readUInt32LE(0);
+      const size = written.get();
       return status === 0 && size < length ? size : 0;
     },
   };
@@ -154,10 +154,4 @@ function zstd(): Compressor | undefined {
       return size < length ? size : 0;
     },
   };
-}
-
-/** Memory of our own that a library writes to; the address is good as long as the pair is reachable. */
-function pinned(length: number): { readonly bytes: Buffer; readonly address: number } {
-  const bytes = Buffer.alloc(length);
-  return { bytes, address: addressOf(bytes) };
 }

@@ -1,4 +1,5 @@
-import { type FfiFunction, openLibrary } from './ffi.ts';
+import type { CompressorName } from './codecs.ts';
+import { type FfiFunction, openLibrary, sizeArgument } from './ffi.ts';
 
 /**
  * Page decompressors over the system's own libraries, called with addresses like the compressors: from where a page
@@ -15,11 +16,8 @@ export type Decompressor = {
   decompress(source: number, length: number, target: number, pageSize: number): boolean;
 };
 
-export const decompressorNames = ['zlib', 'lzo', 'snappy', 'zstd'] as const;
-export type DecompressorName = (typeof decompressorNames)[number];
-
 /** The best library at hand for a codec, or undefined when none is installed. */
-export function openDecompressor(name: DecompressorName): Decompressor | undefined {
+export function openDecompressor(name: CompressorName): Decompressor | undefined {
   switch (name) {
     case 'zlib':
       return libdeflate() ?? nodeZlib();
@@ -52,13 +50,15 @@ function libdeflate(): Decompressor | undefined {
 /** The zlib that node brings along and exports: always there. */
 export function nodeZlib(): Decompressor {
   const uncompress = openLibrary(null)!.func(
-    'int uncompress(uintptr_t dest, void *destLen, uintptr_t source, unsigned long sourceLen)',
+    'int uncompress(uintptr_t dest, uintptr_t destLen, uintptr_t source, unsigned long sourceLen)',
   ) as FfiFunction;
-  const room = lengthArgument();
+  const room = sizeArgument();
   return {
     library: `zlib ${process.versions.zlib}`,
-    decompress: (source, length, target, pageSize) =>
-      uncompress(target, room.set(pageSize), source, length) === 0 && room.get() === pageSize,
+    decompress: (source, length, target, pageSize) => {
+      room.set(pageSize);
+      return uncompress(target, room.address, source, length) === 0 && room.get() === pageSize;
+    },
   };
 }
 
@@ -67,13 +67,15 @@ function lzo(): Decompressor | undefined {
   const library = openLibrary('liblzo2.so.2');
   if (library === undefined) return undefined;
   const lzo1x = library.func(
-    'int lzo1x_decompress_safe(uintptr_t src, size_t src_len, uintptr_t dst, void *dst_len, void *wrkmem)',
+    'int lzo1x_decompress_safe(uintptr_t src, size_t src_len, uintptr_t dst, uintptr_t dst_len, void *wrkmem)',
   ) as FfiFunction;
-  const room = lengthArgument();
+  const room = sizeArgument();
   return {
     library: 'liblzo2',
-    decompress: (source, length, target, pageSize) =>
-      lzo1x(source, length, target, room.set(pageSize), null) === 0 && room.get() === pageSize,
+    decompress: (source, length, target, pageSize) => {
+      room.set(pageSize);
+      return lzo1x(source, length, target, room.address, null) === 0 && room.get() === pageSize;
+    },
   };
 }
 
@@ -82,13 +84,15 @@ function snappy(): Decompressor | undefined {
   const library = openLibrary('libsnappy.so.1');
   if (library === undefined) return undefined;
   const uncompress = library.func(
-    'int snappy_uncompress(uintptr_t compressed, size_t compressed_length, uintptr_t uncompressed, void *uncompressed_length)',
+    'int snappy_uncompress(uintptr_t compressed, size_t compressed_length, uintptr_t uncompressed, uintptr_t uncompressed_length)',
   ) as FfiFunction;
-  const room = lengthArgument();
+  const room = sizeArgument();
   return {
     library: 'libsnappy',
-    decompress: (source, length, target, pageSize) =>
-      uncompress(source, length, target, room.set(pageSize)) === 0 && room.get() === pageSize,
+    decompress: (source, length, target, pageSize) => {
+      room.set(pageSize);
+      return uncompress(source, length, target, room.address) === 0 && room.get() === pageSize;
+    },
   };
 }
 
@@ -122,17 +126,4 @@ function zstd(): Decompressor | undefined {
     };
   }
   return undefined;
-}
-
-/** A size_t that the callee reads as the room it has and overwrites with the length it made. */
-function lengthArgument(): { set(value: number): Buffer; get(): number } {
-  const bytes = Buffer.alloc(8);
-  return {
-    set: (value) => {
-      bytes.writeUInt32LE(value, 0);
-      bytes.writeUInt32LE(0, 4);
-      return bytes;
-    },
-    get: () => bytes.readUInt32LE(0) + bytes.readUInt32LE(4) * 2 ** 32,
-  };
 }

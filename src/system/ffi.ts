@@ -82,3 +82,23 @@ export function addressOf(owner: Uint8Array): number {
   if (!Number.isSafeInteger(address)) throw new KdumpError('ffi', `address of a buffer is beyond 2^53`);
   return address;
 }
+
+/** A size_t of ours that a library reads and overwrites, passed by its address. */
+export type SizeArgument = {
+  /** Good as long as this object is reachable. */
+  readonly address: number;
+  set(value: number): void;
+  get(): number;
+};
+
+export function sizeArgument(): SizeArgument {
+  const bytes = Buffer.alloc(8);
+  return {
+    address: addressOf(bytes),
+    set: (value) => {
+      bytes.writeUInt32LE(value, 0);
+      bytes.writeUInt32LE(0, 4);
+    },
+    get: () => bytes.readUInt32LE(0) + bytes.readUInt32LE(4) * 2 ** 32,
+  };
+}

@@ -1,13 +1,13 @@
 import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { openCompressor } from '../../src/system/codecs.ts';
-import { decompressorNames, nodeZlib, openDecompressor } from '../../src/system/decompressors.ts';
+import { compressorNames, openCompressor } from '../../src/system/codecs.ts';
+import { nodeZlib, openDecompressor } from '../../src/system/decompressors.ts';
 import { addressOf } from '../../src/system/ffi.ts';
 import { anyPage } from '../helpers/pages.ts';
 import { noisePage, pageSize, textPage } from '../helpers/vmcore.ts';
 
-describe.each([...decompressorNames, 'node'] as const)('%s', (name) => {
+describe.each([...compressorNames, 'node'] as const)('%s', (name) => {
   const codec = name === 'node' ? 'zlib' : name;
   const compressor = openCompressor(codec)!;
   const decompressor = name === 'node' ? nodeZlib() : openDecompressor(codec)!;

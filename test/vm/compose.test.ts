@@ -142,6 +142,8 @@ describe.each(kernelNames)('kernel %s', (name) => {
     // Refiltered, it says so still.
     byUs('-z', '-d', '31', '-f', at('erased'), at('erased-again'));
     expect(readFileSync(at('erased-again'), 'latin1')).toContain('erase p.comm size 16\n');
+    byUs('-E', '-d', '31', '-f', at('erased'), at('erased-elf'));
+    expect(readFileSync(at('erased-elf'), 'latin1')).toContain('erase p.comm size 16\n');
   });
 
   test('what both wrote is found whole', () => {

@@ -2,6 +2,7 @@ import { codecFlag } from '../../formats/diskdump.ts';
 import type { PageBitmap } from '../../lib/bitmap.ts';
 import { addressOf } from '../../system/ffi.ts';
 import { type Excluded, noDoubts, noneExcluded, type Verdict } from '../filter/kinds.ts';
+import { type ZeroTest, zeroTest } from '../filter/zero-pages.ts';
 import type { PageReader } from '../input/source.ts';
 import type { PageCompressor } from './page-compressor.ts';
 
@@ -101,12 +102,12 @@ export type BlockWork = {
 /** Makes blocks, each from where its pages were read or are mapped; one for each thread. */
 export class BlockMaker {
   readonly #work: BlockWork;
-  readonly #zeros: Buffer;
+  readonly #isZero: ZeroTest;
   readonly #scratch: { readonly bytes: Buffer; readonly address: number };
 
   constructor(work: BlockWork) {
     this.#work = work;
-    this.#zeros = Buffer.alloc(work.pageSize);
+    this.#isZero = zeroTest(work.pageSize);
     const bytes = Buffer.alloc(work.pageSize);
     this.#scratch = { bytes, address: addressOf(bytes) };
   }
@@ -134,7 +135,7 @@ export class BlockMaker {
         at = 0;
         from = this.#scratch.address;
       }
-      if (shareZero && this.#isZero(bytes, at, pageSize)) {
+      if (shareZero && this.#isZero(bytes, at)) {
         sizes[count] = 0;
         flags[count++] = zeroPage;
         continue;
@@ -152,14 +153,5 @@ export class BlockMaker {
       }
     }
     block.set(count, used);
-  }
-
-  /** Most pages that are not zero show it in their first eight bytes. */
-  #isZero(bytes: Buffer, at: number, pageSize: number): boolean {
-    return (
-      bytes.readInt32LE(at) === 0 &&
-      bytes.readInt32LE(at + 4) === 0 &&
-      bytes.compare(this.#zeros, 0, pageSize, at, at + pageSize) === 0
-    );
   }
 }

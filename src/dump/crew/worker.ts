@@ -1,8 +1,8 @@
 // The entry of a worker thread: does jobs until there are no more. Its bundle lies beside the commands'.
 import { workerData } from 'node:worker_threads';
 import { Vmcoreinfo } from '../../formats/vmcoreinfo.ts';
+import type { PfnRange } from '../../lib/bitmap.ts';
 import { EraseFilter, type ErasePiece } from '../erase/apply.ts';
-import type { PfnRange } from '../filter/kinds.ts';
 import { mapPages, type PageDescriptors } from '../filter/page-map.ts';
 import { openSource } from '../input/open.ts';
 import { Hand } from './hand.ts';
@@ -40,9 +40,8 @@ function serve(settings: WorkerSettings, ring: JobRing): void {
     editor: erase.length > 0 ? new EraseFilter(erase, memory.pageSize) : undefined,
     dumpLevel,
     descriptors: () => {
-      const vmcoreinfo = settings.vmcoreinfo === undefined ? undefined : new Vmcoreinfo(settings.vmcoreinfo);
       descriptors ??= mapPages(source, dumpLevel, () => {}, {
-        vmcoreinfo,
+        vmcoreinfo: settings.vmcoreinfo === undefined ? undefined : new Vmcoreinfo(settings.vmcoreinfo),
         guarded: settings.guarded,
       }).descriptors;
       return descriptors;

@@ -1,7 +1,7 @@
 import type { VirtualMemory } from '../../kernel/memory.ts';
 import type { PageLayout } from '../../kernel/page.ts';
 import type { SectionMap } from '../../kernel/sparsemem.ts';
-import type { PageBitmap } from '../../lib/bitmap.ts';
+import type { PageBitmap, PfnRange } from '../../lib/bitmap.ts';
 
 /** Dump level bits, each a kind of page to leave out (makedumpfile(8)). */
 export const level = { zero: 1, cache: 2, cachePrivate: 4, user: 8, free: 16 } as const;
@@ -59,6 +59,3 @@ export type Verdict = {
   /** A block that goes beyond the end of the bitmap: its end, and why it goes. */
   overflow: { readonly end: number; readonly reason: keyof Excluded } | undefined;
 };
-
-/** Half-open range of page frames. */
-export type PfnRange = { readonly start: number; readonly end: number };

@@ -4,10 +4,11 @@ import { type KernelMemory, openKernelMemory } from '../../kernel/open.ts';
 import { type PageLayout, pageLayout } from '../../kernel/page.ts';
 import { protectedRanges } from '../../kernel/protected.ts';
 import { endOfSections, readSections, type SectionMap } from '../../kernel/sparsemem.ts';
+import type { PfnRange } from '../../lib/bitmap.ts';
 import { describeError, KdumpError } from '../../lib/errors.ts';
 import type { DumpSource } from '../input/source.ts';
 import { needsPageDescriptors } from './filter.ts';
-import { level, type PfnRange } from './kinds.ts';
+import { level } from './kinds.ts';
 
 /** Which pages a dump describes, and how to learn what they are. */
 export type PageMap = {

@@ -1,8 +1,9 @@
+import type { PfnRange } from '../../lib/bitmap.ts';
 import { PageBitmap } from '../../lib/bitmap.ts';
 import type { Progress } from '../../lib/progress.ts';
 import type { DumpSource } from '../input/source.ts';
 import { filterLabel } from './filter.ts';
-import { type Doubts, type Excluded, noDoubts, noneExcluded, type PfnRange, type Verdict } from './kinds.ts';
+import { type Doubts, type Excluded, noDoubts, noneExcluded, type Verdict } from './kinds.ts';
 import type { PageMap } from './page-map.ts';
 
 /** A piece of the page frames that is worked on at once. */

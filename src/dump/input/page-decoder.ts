@@ -2,7 +2,8 @@ import { type Codec, codecFlag } from '../../formats/diskdump.ts';
 import { decompressLzo1x } from '../../formats/lzo.ts';
 import { decompressSnappy } from '../../formats/snappy.ts';
 import { KdumpError } from '../../lib/errors.ts';
-import { type Decompressor, type DecompressorName, openDecompressor } from '../../system/decompressors.ts';
+import type { CompressorName } from '../../system/codecs.ts';
+import { type Decompressor, openDecompressor } from '../../system/decompressors.ts';
 import { addressOf } from '../../system/ffi.ts';
 
 /** A Buffer and the address of its first byte, which is good as long as this object keeps the Buffer. */
@@ -32,13 +33,13 @@ const codecByFlag = new Map<number, Codec>(
   Object.entries(codecFlag).map(([codec, flag]) => [flag, codec as Codec]),
 );
 
-const decoders = new Map<DecompressorName, PageDecoder | undefined>();
+const decoders = new Map<CompressorName, PageDecoder | undefined>();
 
 /**
  * The decoder of a codec: the system's library, or for LZO and snappy our own when it is not installed.
  * @throws KdumpError `no-codec` naming the package
  */
-export function pageDecoder(codec: DecompressorName): PageDecoder {
+export function pageDecoder(codec: CompressorName): PageDecoder {
   if (!decoders.has(codec)) decoders.set(codec, decoderOver(codec, openDecompressor(codec)));
   const decoder = decoders.get(codec);
   if (decoder === undefined) {
@@ -49,7 +50,7 @@ export function pageDecoder(codec: DecompressorName): PageDecoder {
   return decoder;
 }
 
-const packages: Readonly<Record<DecompressorName, string>> = {
+const packages: Readonly<Record<CompressorName, string>> = {
   zlib: 'libdeflate0 (or libdeflate)',
   lzo: 'liblzo2-2 (or lzo)',
   snappy: 'libsnappy1 (or snappy)',
@@ -58,7 +59,7 @@ const packages: Readonly<Record<DecompressorName, string>> = {
 
 /** The decoder over a library, or without one where we have our own. */
 export function decoderOver(
-  codec: DecompressorName,
+  codec: CompressorName,
   library: Decompressor | undefined,
 ): PageDecoder | undefined {
   if (library === undefined) return portable[codec];
@@ -67,7 +68,7 @@ export function decoderOver(
 }
 
 /** Decoders of our own, so that a machine without the libraries can read a dump. zlib is always there. */
-const portable: Partial<Record<DecompressorName, PageDecoder>> = {
+const portable: Partial<Record<CompressorName, PageDecoder>> = {
   lzo: (source, at, length, target, targetAt, pageSize) =>
     decompressLzo1x(source.bytes, at, length, target.bytes, targetAt, pageSize),
   snappy: (source, at, length, target, targetAt, pageSize) =>

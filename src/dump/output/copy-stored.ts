@@ -120,7 +120,6 @@ class Copier {
   readonly #zeroPages = new Map<KdumpPart, boolean>();
   #count = 0;
   #used = 0;
-  #first = 0;
 
   constructor(pages: StoredPages, blockSize: number, shareZero: boolean, writer: KdumpWriter) {
     this.#pages = pages;
@@ -132,7 +131,6 @@ class Copier {
 
   copy(pfn: number): void {
     if (this.#count === pagesInBlock(this.#blockSize)) this.flush();
-    if (this.#count === 0) this.#first = pfn;
     const { sizes, flags, data } = this.#block;
     const pages = this.#pages;
     const at = this.#count++;
@@ -156,7 +154,7 @@ class Copier {
   flush(): void {
     if (this.#count === 0) return;
     this.#block.set(this.#count, this.#used);
-    this.#writer.append(this.#block, this.#first);
+    this.#writer.append(this.#block);
     this.#count = 0;
     this.#used = 0;
   }

@@ -9,10 +9,10 @@ import {
   subHeaderLayout,
   writePart,
 } from '../../formats/diskdump.ts';
+import type { PfnRange } from '../../lib/bitmap.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { writeStruct } from '../../lib/layout.ts';
 import { type PageBlock, unreadablePage, zeroPage } from '../crew/page-block.ts';
-import type { PfnRange } from '../filter/kinds.ts';
 import { noSpace } from './no-space.ts';
 import type { Sink } from './sink.ts';
 
@@ -104,7 +104,7 @@ export class KdumpWriter {
    * Writes a block of pages.
    * @throws KdumpError `no-space`; every page whose data is in the file has its descriptor then
    */
-  append(block: PageBlock, _start: number): void {
+  append(block: PageBlock): void {
     const stored = this.sink.write(block.data.subarray(0, block.used), this.#dataOffset);
     const described = this.#describe(block, this.#dataOffset + stored);
     this.#write(

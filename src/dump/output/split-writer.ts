@@ -1,9 +1,12 @@
+import type { PfnRange } from '../../lib/bitmap.ts';
 import type { PageBlock } from '../crew/page-block.ts';
-import type { PfnRange } from '../filter/kinds.ts';
 import type { KdumpWriter } from './kdump-writer.ts';
 
 /** Where blocks of pages go: one file, or a set that is split by page frames. */
-export type DumpWriter = Pick<KdumpWriter, 'writeBitmaps' | 'append' | 'finish' | 'giveUp'>;
+export type DumpWriter = Pick<KdumpWriter, 'writeBitmaps' | 'finish' | 'giveUp'> & {
+  /** As KdumpWriter.append. @param start page frame at which the block begins */
+  append(block: PageBlock, start: number): void;
+};
 
 /** The files of a split set. Each has all headers and bitmaps, and the pages of its own range of frames. */
 export class SplitWriter implements DumpWriter {
@@ -26,7 +29,7 @@ export class SplitWriter implements DumpWriter {
 
   append(block: PageBlock, start: number): void {
     const part = this.#ends.findIndex((end) => start < end);
-    this.#writers[part]!.append(block, start);
+    this.#writers[part]!.append(block);
   }
 
   finish(eraseinfo: Uint8Array, incomplete: boolean): void {

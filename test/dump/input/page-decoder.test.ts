@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { allocate, codecOf, decoderOver, pageDecoder } from '../../../src/dump/input/page-decoder.ts';
-import { openCompressor } from '../../../src/system/codecs.ts';
-import { decompressorNames } from '../../../src/system/decompressors.ts';
+import { compressorNames, openCompressor } from '../../../src/system/codecs.ts';
+
 import { noisePage, pageSize, textPage } from '../../helpers/vmcore.ts';
 
-describe.each(decompressorNames)('%s', (codec) => {
+describe.each(compressorNames)('%s', (codec) => {
   const compressor = openCompressor(codec)!;
   const page = allocate(pageSize);
   textPage(5).copy(page.bytes);
