@@ -1,28 +1,18 @@
 // The running kernel: --mem-usage and --partial-dmesg of /proc/kcore, next to makedumpfile's in the same guest.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CollectReport } from '../../src/dump/collect.ts';
 import type { MemoryUsage } from '../../src/dump/mem-usage.ts';
 import { verify } from '../../src/dump/verify.ts';
-import { makeDisk, readDisk } from './lab/disk.ts';
-import { fileData, guestImage, labFile, workloadProgram } from './lab/images.ts';
-import { kernelNames, labKernel, type Peer, peer } from './lab/lab.ts';
-import { check } from './lab/process.ts';
-import { startMachine } from './lab/qemu.ts';
+import { type GuestResult, runGuest } from './lab/guest.ts';
+import { fileData, labFile, workloadProgram } from './lab/images.ts';
+import { kernelNames, labKernel, peer } from './lab/lab.ts';
+import { peerFiles } from './lab/peers.ts';
 
-/** Sourced by the guest's init once its disk is mounted on /disk. */
 const guestScript = `
-finish() {
-  say "$*"
-  sync
-  umount /disk || mount -o remount,ro /disk
-  poweroff -f
-  sleep 60
-}
-mkdir -p /tmp /disk/results
 cat /disk/lab/data >/dev/null
 say "measuring"
 TMPDIR=/tmp node /disk/lab/mem-usage.mjs /disk/results \\
@@ -31,22 +21,11 @@ TMPDIR=/tmp node /disk/lab/mem-usage.mjs /disk/results \\
 finish "finished"
 `;
 
-/** A peer's program with the libraries it needs, as files on the guest's disk. */
-async function peerFiles({ command }: Peer): Promise<Record<string, string>> {
-  const [loader, , , program] = command as [string, string, string, string];
-  const stdout = await check(loader, [...command.slice(1, 3), '--list', program]);
-  const libraries = [...stdout.matchAll(/=> (\/\S+)/g)].map((match) => match[1]!);
-  return {
-    'peer/ld.so': loader,
-    'peer/makedumpfile': program,
-    ...Object.fromEntries(libraries.map((path) => [`peer/${basename(path)}`, path])),
-  };
-}
-
 type Measured = { usage: MemoryUsage; messages: string[]; seconds: number };
 
 describe.each(kernelNames)('kernel %s', (name) => {
   let directory: string;
+  let guest: GuestResult;
   let ours: Record<'before' | 'after', Measured>;
   let text: string;
   let log: Record<'whole' | 'partial' | 'theirPartial', string>;
@@ -68,33 +47,20 @@ describe.each(kernelNames)('kernel %s', (name) => {
       external: ['koffi'],
       logLevel: 'warning',
     });
-    const disk = join(directory, 'disk.img');
     const { 'koffi.node': koffi } = await workloadProgram();
-    await makeDisk(disk, 256, {
-      'lab/boot.sh': { text: guestScript },
-      'lab/data': { bytes: fileData() },
-      'lab/mem-usage.mjs': program,
-      'lab/koffi.node': koffi!,
-      ...(await peerFiles(await peer('makedumpfile'))),
-    });
-    const machine = await startMachine({
-      kernel: kernel.vmlinuz,
-      initrd: await guestImage(kernel),
+    guest = await runGuest({
+      kernel,
+      script: guestScript,
+      files: {
+        'lab/data': { bytes: fileData() },
+        'lab/mem-usage.mjs': program,
+        'lab/koffi.node': koffi!,
+        ...(await peerFiles(await peer('makedumpfile'))),
+      },
       // The original wants memory to be reserved; ours does not care.
-      append: 'console=ttyS0 crashkernel=64M panic=-1',
-      memory: 512,
-      disks: [disk],
-      deadline: 240,
+      append: 'crashkernel=64M',
     });
-    try {
-      const line = await machine.console.waitFor(/\blab: (finished|failed)/, 200);
-      if (!line.text.includes('finished')) throw machine.console.error(line.text);
-      await machine.finished;
-    } finally {
-      await machine.stop();
-    }
-    const results = join(directory, 'results');
-    expect(await readDisk(disk, '/results', results)).toBe(true);
+    const { results } = guest;
     const read = (file: string): string => readFileSync(join(results, file), 'utf8');
     ours = { before: JSON.parse(read('before.json')), after: JSON.parse(read('after.json')) };
     text = read('before.txt');
@@ -108,7 +74,10 @@ describe.each(kernelNames)('kernel %s', (name) => {
     dumped = { path: join(results, 'dump'), report: JSON.parse(read('dump.json')) };
     expect(theirs, theirs.stdout + theirs.stderr).toMatchObject({ status: 0 });
   });
-  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  afterAll(() => {
+    guest?.remove();
+    rmSync(directory, { recursive: true, force: true });
+  });
 
   const count = (label: string): number =>
     Number(new RegExp(`^${label}:?\\s+(\\d+)`, 'm').exec(theirs.stdout)?.[1]);

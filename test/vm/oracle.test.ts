@@ -10,9 +10,10 @@ import type { Excluded } from '../../src/dump/filter/kinds.ts';
 import { FileBytes } from '../../src/dump/input/bytes.ts';
 import { ElfSource } from '../../src/dump/input/elf-source.ts';
 import { collectRequest } from '../../src/dump/request.ts';
-import { openKdump, popcount, setBits } from '../helpers/kdump-reader.ts';
-import { inKnownWords, vmcoreInKnownWords } from './lab/known-words.ts';
+import { openKdump, popcount } from '../helpers/kdump-reader.ts';
+import { vmcoreInKnownWords } from './lab/known-words.ts';
 import { comparedKernels, labKernel, type Peer, peer, rawVmcore } from './lab/lab.ts';
+import { expectSameDump } from './lab/same-dump.ts';
 
 const quiet = { progress: () => {}, message: () => {} };
 const option: Record<Compression, string[]> = {
@@ -119,49 +120,6 @@ describe.each(comparedKernels())('kernel %s', (name) => {
     expect(log).toBe(readFileSync(at('dmesg'), 'latin1'));
   });
 });
-
-/** Same pages, same content, same description; where the codecs' libraries are the same, the very same bytes. */
-function expectSameDump(ourPath: string, theirPath: string): void {
-  const [ours, theirs] = [openKdump(ourPath), openKdump(theirPath)];
-  try {
-    expect(ours.bitmap1.equals(theirs.bitmap1), 'bitmap 1').toBe(true);
-    expect(framesOfDifference(ours.bitmap2, theirs.bitmap2), 'frames that only one of the two kept').toEqual(
-      [],
-    );
-    expect(inKnownWords(ours.notes.toString('latin1')), 'notes').toBe(theirs.notes.toString('latin1'));
-    const facts = ({
-      utsname,
-      crashTime,
-      nrCpus,
-      maxMapnr64,
-      physBase,
-      dumpLevel,
-      status,
-      vmcoreinfo,
-    }: typeof ours) => ({
-      utsname,
-      crashTime,
-      nrCpus,
-      maxMapnr64,
-      physBase,
-      dumpLevel,
-      status,
-      vmcoreinfo: inKnownWords(vmcoreinfo),
-    });
-    expect(facts(ours)).toEqual(facts(theirs));
-    if (ours.size === theirs.size && readFileSync(ourPath).equals(readFileSync(theirPath))) return;
-    const frames = setBits(ours.bitmap2);
-    const different = frames.filter((_, index) => !ours.page(index).equals(theirs.page(index)));
-    expect(different, 'frames whose content differs').toEqual([]);
-  } finally {
-    ours.close();
-    theirs.close();
-  }
-}
-
-function framesOfDifference(a: Buffer, b: Buffer): number[] {
-  return a.equals(b) ? [] : setBits(a.map((byte, i) => byte ^ b[i]!)).slice(0, 20);
-}
 
 function pagesIn(report: string, label: string): number {
   const value = new RegExp(`^ *${label} *: (0x[0-9a-f]+)$`, 'm').exec(report)?.[1];

@@ -7,13 +7,19 @@ import type { Console } from './console.ts';
 import { type DiskFiles, makeDisk, readDisk } from './disk.ts';
 import { captureImage, fileData, guestImage, kexecProgram, labFile, workloadProgram } from './images.ts';
 import { type KernelName, type LabKernel, labKernel } from './kernels.ts';
-import { startMachine } from './qemu.ts';
+import { type Machine, startMachine } from './qemu.ts';
 
 export type CrashOptions = {
   kernel: KernelName;
   /** MiB of the machine. */
   memory?: number;
   crashkernel?: string;
+  /** How the guest is armed: words for `kexec -p` beside the files and the command line; -s unless told. */
+  arm?: string;
+  /** Path of the kernel that is loaded to capture with, instead of the guest's own. */
+  captureKernel?: string;
+  /** What the host does with the machine between its being armed and its crash. */
+  whenArmed?: (machine: Machine) => Promise<void>;
   /** Words after `core_collector`. */
   collector?: string;
   /** `full` puts every kind of page into memory before the crash. */
@@ -117,12 +123,14 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
       CAPTURE_APPEND: [captureCommandLine(options.captureImage === undefined), options.captureAppend ?? '']
         .join(' ')
         .trim(),
+      KEXEC_OPTIONS: options.arm ?? '-s',
+      HOST_ACTS: options.whenArmed === undefined ? '' : 'yes',
       WORKLOAD: full ? 'full' : 'none',
       BALLOON_PAGES: full ? String(balloonSize * pagesPerMiB) : '',
       BEFORE_CRASH: options.beforeCrash ?? '',
     };
     await makeDisk(disk, options.diskSize ?? guestDisk, {
-      'boot/vmlinuz': kernel.vmlinuz,
+      'boot/vmlinuz': options.captureKernel ?? kernel.vmlinuz,
       'boot/capture.img': capture,
       ...inDirectory('kdump', await kexecProgram()),
       'lab/boot.sh': labFile('guest/boot.sh'),
@@ -149,6 +157,10 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
     });
     const { console } = machine;
     try {
+      if (options.whenArmed !== undefined) {
+        await guestSays(console, /\blab: host please/, 120);
+        await options.whenArmed(machine);
+      }
       if (full) {
         await guestSays(console, /\blab: balloon please/, 180);
         await machine.qmp.execute('balloon', { value: (memory - balloonSize) * 2 ** 20 });

@@ -1,12 +1,16 @@
 // The C tools that our results are compared with, newer than the host's: each in a tree of its own with every library
 // it needs, run by that tree's own dynamic loader. Debian 12's makedumpfile 1.7.2 does not understand kernel 6.12.
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { KdumpError } from '../../../src/lib/errors.ts';
+import type { DiskFiles } from './disk.ts';
 import { newest, type Suite, unpacked } from './packages.ts';
-import { type Finished, type RunOptions, run } from './process.ts';
+import { check, type Finished, type RunOptions, run } from './process.ts';
 
-export type PeerName = 'makedumpfile' | 'crash';
+/** Each by its program's name; the package is another's. */
+const packages = { makedumpfile: 'makedumpfile', crash: 'crash', kexec: 'kexec-tools' } as const;
+
+export type PeerName = keyof typeof packages;
 
 export type Peer = {
   name: PeerName;
@@ -22,7 +26,7 @@ const suites: readonly Suite[] = ['sid'];
 
 /** A tool with its libraries, downloaded and unpacked when the cache lacks it. */
 export async function peer(name: PeerName): Promise<Peer> {
-  const found = await newest(suites, name);
+  const found = await newest(suites, packages[name]);
   const tree = await unpacked(suites, found, false);
   const libraries = libraryDirectories(tree);
   const loader = libraries
@@ -40,6 +44,18 @@ export async function peer(name: PeerName): Promise<Peer> {
     version: found.version,
     command,
     run: (args, options) => run(command[0]!, [...command.slice(1), ...args], options),
+  };
+}
+
+/** A peer's program with the libraries it needs, as files on a guest's disk: `peer/ld.so --library-path peer peer/NAME`. */
+export async function peerFiles({ name, command }: Peer): Promise<DiskFiles> {
+  const [loader, , , program] = command as [string, string, string, string];
+  const stdout = await check(loader, [...command.slice(1, 3), '--list', program]);
+  const libraries = [...stdout.matchAll(/=> (\/\S+)/g)].map((match) => match[1]!);
+  return {
+    'peer/ld.so': loader,
+    [`peer/${name}`]: program,
+    ...Object.fromEntries(libraries.map((path) => [`peer/${basename(path)}`, path])),
   };
 }
 

@@ -39,13 +39,18 @@ fi
 
 say "booted $(uname -r)"
 say "arming"
-node /disk/kdump/kexec.mjs -p -s /disk/boot/vmlinuz --initrd=/disk/boot/capture.img --append="$CAPTURE_APPEND" \
+node /disk/kdump/kexec.mjs -p $KEXEC_OPTIONS /disk/boot/vmlinuz --initrd=/disk/boot/capture.img --append="$CAPTURE_APPEND" \
   || finish "failed: kexec -p ended with status $?"
 node /disk/kdump/kexec.mjs -p -S
 # Compatible with the original: 1 means loaded.
 [ $? -eq 1 ] || finish "failed: kexec -p -S does not report a loaded crash kernel"
 [ "$(cat /sys/kernel/kexec_crash_loaded)" = 1 ] || finish "failed: the kernel reports no crash kernel"
 say "armed"
+if [ -n "$HOST_ACTS" ]; then
+  # The host stops the machine when it reads this line, and lets it go on.
+  say "host please"
+  sleep 5
+fi
 
 if [ "$WORKLOAD" = full ]; then
   say "workload begins"
