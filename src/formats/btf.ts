@@ -3,7 +3,8 @@ import { layout, readStruct } from '../lib/layout.ts';
 
 /**
  * BTF, the type information that a kernel carries with it (include/uapi/linux/btf.h, Documentation/bpf/btf.rst): a
- * header, a sequence of type records, a table of names. Little endian; a blob that stands alone (vmlinux, not a module).
+ * header, a sequence of type records, a table of names. Little endian. The blob of a kernel module goes on where that of
+ * the kernel ends: its ids and the offsets of its names continue those of its base.
  */
 const headerLayout = layout('struct btf_header', 24, {
   magic: [0, 'u16'],
@@ -95,13 +96,17 @@ export type BtfMember = {
  * Ids are those of BTF: 0 is void, the first record is 1.
  */
 export class Btf {
-  /** Number of types, void included. */
+  /** Number of types, void and those of the base included. */
   readonly length: number;
   readonly #where: string;
   /** The whole blob as 32-bit words, from an address that allows it. */
   readonly #words: Uint32Array;
   readonly #strings: Buffer;
-  /** For each id: index of its record in #words, offset of its name, kind. */
+  readonly #base: Btf | undefined;
+  /** The first id, and the first offset of a name, that are not the base's. */
+  readonly #firstId: number;
+  readonly #firstString: number;
+  /** For each id from #firstId on: index of its record in #words, offset of its name, kind. */
   readonly #records: Uint32Array;
   readonly #names: Uint32Array;
   readonly #kinds: Uint8Array;
@@ -109,10 +114,15 @@ export class Btf {
 
   /**
    * @param where names the blob in errors
+   * @param base the kernel's, of a blob that is a module's
    * @throws KdumpError `bad-btf` for a blob that is none, ends early or holds a record of a kind that nobody knows
    */
-  constructor(bytes: Uint8Array, where: string) {
+  constructor(bytes: Uint8Array, where: string, base?: Btf) {
     this.#where = where;
+    this.#base = base;
+    // Without a base, id 0 is void and has no record.
+    this.#firstId = base?.length ?? 0;
+    this.#firstString = base?.stringEnd ?? 0;
     if (bytes.length < headerBytes) throw this.#bad(`${bytes.length} bytes cannot hold a header`);
     const header = readStruct(headerLayout, bytes, 0, where);
     if (header.magic === swap16(btfMagic)) throw this.#bad('it is big-endian, which is not supported');
@@ -141,7 +151,8 @@ export class Btf {
     const records = new Uint32Array(most);
     const names = new Uint32Array(most);
     const kinds = new Uint8Array(most);
-    let id = 1;
+    // Index of the next record; that of void is empty.
+    let id = base === undefined ? 1 : 0;
     for (let at = first; at < last; id++) {
       if (id >= most || at + 3 > last)
         throw this.#bad(`type ${id} at offset ${at * 4} reaches beyond the end`);
@@ -156,7 +167,7 @@ export class Btf {
       at += 3 + (shape[0] + shape[1] * elementsOf(info)) / 4;
       if (at > last) throw this.#bad(`type ${id} at offset ${records[id]! * 4} reaches beyond the end`);
     }
-    this.length = id;
+    this.length = this.#firstId + id;
     this.#records = records.subarray(0, id);
     this.#names = names.subarray(0, id);
     this.#kinds = kinds.subarray(0, id);
@@ -164,17 +175,43 @@ export class Btf {
 
   /** BTF_KIND_* of a type; void for an id that does not exist. */
   kind(id: number): number {
-    return this.#kinds[id] ?? 0;
+    return this.#inBase(id)?.kind(id) ?? this.#kinds[id - this.#firstId] ?? 0;
   }
 
   /** Name of a type; empty when it has none. */
   name(id: number): string {
-    return this.#string(this.#names[id] ?? 0);
+    return this.#inBase(id)?.name(id) ?? this.text(this.#names[id - this.#firstId] ?? 0);
   }
 
   /** Whether the kflag of a record is set: of a forward declaration it means a union. */
   flag(id: number): boolean {
-    return id > 0 && id < this.length && this.#word(id, 1) >>> 31 !== 0;
+    return this.word(id, 1) >>> 31 !== 0;
+  }
+
+  /** Word `index` of the record of a type, its trailing words included; 0 for a type that does not exist. */
+  word(id: number, index: number): number {
+    const base = this.#inBase(id);
+    if (base !== undefined) return base.word(id, index);
+    return id > 0 && id < this.length ? this.#word(id, index) : 0;
+  }
+
+  /** Number of members, enumerators, parameters or variables of a type. */
+  elements(id: number): number {
+    return elementsOf(this.word(id, 1));
+  }
+
+  /** The name at an offset of the string table; empty when there is none. */
+  text(offset: number): string {
+    if (offset < this.#firstString) return this.#base?.text(offset) ?? '';
+    const start = offset - this.#firstString;
+    if (start >= this.#strings.length) return '';
+    const end = this.#strings.indexOf(0, start);
+    return this.#strings.toString('latin1', start, end < 0 ? this.#strings.length : end);
+  }
+
+  /** Where the offsets of names end; those of a module's blob go on from there. */
+  get stringEnd(): number {
+    return this.#firstString + this.#strings.length;
   }
 
   /** Ids of all types with that name, in ascending order, of whatever kind. */
@@ -192,7 +229,7 @@ export class Btf {
     let at = id;
     for (let links = 0; links < maxLinks; links++) {
       if (!transparent.has(this.kind(at))) return at < this.length ? at : 0;
-      at = this.#word(at, 2);
+      at = this.word(at, 2);
     }
     return 0;
   }
@@ -201,13 +238,13 @@ export class Btf {
   target(id: number): number {
     const kind = this.kind(id);
     const refers = kind === btfKind.pointer || kind === btfKind.variable || kind === btfKind.func;
-    return refers || transparent.has(kind) ? this.#word(id, 2) : 0;
+    return refers || transparent.has(kind) ? this.word(id, 2) : 0;
   }
 
   /** Element type and number of elements of an array. */
   array(id: number): { readonly element: number; readonly length: number } | undefined {
     if (this.kind(id) !== btfKind.array) return undefined;
-    return { element: this.#word(id, 3), length: this.#word(id, 5) };
+    return { element: this.word(id, 3), length: this.word(id, 5) };
   }
 
   /** Bytes; 0 for what has no size or holds itself. */
@@ -217,7 +254,7 @@ export class Btf {
     for (let depth = 0; depth < maxDepth; depth++) {
       const kind = this.kind(at);
       if (kind === btfKind.pointer) return times * pointerBytes;
-      if (sized.has(kind)) return times * this.#word(at, 2);
+      if (sized.has(kind)) return times * this.word(at, 2);
       const array = this.array(at);
       if (array === undefined) return 0;
       times *= array.length;
@@ -234,14 +271,17 @@ export class Btf {
 
   /** Value of an enumeration constant, of the first enum that has it. */
   enumerator(name: string): bigint | undefined {
+    const ofBase = this.#base?.enumerator(name);
+    if (ofBase !== undefined) return ofBase;
     const wanted = this.#stringOffsets(name);
     if (wanted.length === 0) return undefined;
     const words = this.#words;
-    for (let id = 1; id < this.length; id++) {
-      const kind = this.#kinds[id]!;
+    for (let i = 0; i < this.#kinds.length; i++) {
+      const kind = this.#kinds[i]!;
       if (kind !== btfKind.enum && kind !== btfKind.enum64) continue;
+      const id = this.#firstId + i;
       const stride = kind === btfKind.enum ? 2 : 3;
-      const start = this.#records[id]! + 3;
+      const start = this.#records[i]! + 3;
       const end = start + elementsOf(this.#word(id, 1)) * stride;
       for (let at = start; at < end; at += stride) {
         if (!wanted.includes(words[at]!)) continue;
@@ -264,9 +304,11 @@ export class Btf {
     const kind = this.kind(id);
     if ((kind !== btfKind.struct && kind !== btfKind.union) || depth > maxDepth || searched.has(id))
       return undefined;
+    const base = this.#inBase(id);
+    if (base !== undefined) return base.#member(id, wanted, searched, depth);
     searched.add(id);
     const words = this.#words;
-    const start = this.#records[id]! + 3;
+    const start = this.#records[id - this.#firstId]! + 3;
     const end = start + elementsOf(this.#word(id, 1)) * 3;
     // With the flag an offset has a bit-field's width in its top byte.
     const bits = this.flag(id) ? 0x00ff_ffff : 0xffff_ffff;
@@ -285,33 +327,35 @@ export class Btf {
   #search(name: string): number[] {
     const ids: number[] = [];
     for (const offset of this.#stringOffsets(name)) {
-      for (let id = this.#names.indexOf(offset); id > 0; id = this.#names.indexOf(offset, id + 1))
-        ids.push(id);
+      for (let at = this.#names.indexOf(offset); at >= 0; at = this.#names.indexOf(offset, at + 1))
+        ids.push(this.#firstId + at);
     }
-    return ids.sort((a, b) => a - b);
+    return [...(this.#base?.named(name) ?? []), ...ids.sort((a, b) => a - b)];
   }
 
   /** Where a name stands in the string table. Tools write every name once, but nothing asks them to. */
   #stringOffsets(name: string): number[] {
     if (name === '' || name.includes('\0')) return [];
     const needle = Buffer.from(`\0${name}\0`, 'latin1');
-    const offsets: number[] = [];
+    const offsets = this.#base === undefined ? [] : this.#base.#stringOffsets(name);
+    // The names of a module's blob need not begin with the empty one.
+    if (this.#strings.subarray(0, needle.length - 1).equals(needle.subarray(1)))
+      offsets.push(this.#firstString);
     for (let at = this.#strings.indexOf(needle); at >= 0; at = this.#strings.indexOf(needle, at + 1)) {
-      offsets.push(at + 1);
+      offsets.push(this.#firstString + at + 1);
       if (offsets.length === maxSameNames) break;
     }
     return offsets;
   }
 
-  #string(offset: number): string {
-    if (offset >= this.#strings.length) return '';
-    const end = this.#strings.indexOf(0, offset);
-    return this.#strings.toString('latin1', offset, end < 0 ? this.#strings.length : end);
+  /** The base, when the type is one of its. */
+  #inBase(id: number): Btf | undefined {
+    return id < this.#firstId ? this.#base : undefined;
   }
 
-  /** Word `index` of the record of a type that exists. */
+  /** Word `index` of the record of a type of this blob. */
   #word(id: number, index: number): number {
-    return this.#words[this.#records[id]! + index] ?? 0;
+    return this.#words[this.#records[id - this.#firstId]! + index] ?? 0;
   }
 
   #extraKinds(bytes: Uint8Array, body: number): Record<number, readonly [number, number]> {

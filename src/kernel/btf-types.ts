@@ -6,7 +6,7 @@ import type { KernelTypes, TypeMember, TypeRef } from './types.ts';
  * @param where names the blob in errors
  * @throws KdumpError `bad-btf`
  */
-export function typesOfBtf(bytes: Uint8Array, where: string): KernelTypes {
+export function typesOfBtf(bytes: Uint8Array, where: string): BtfTypes {
   return new BtfTypes(new Btf(bytes, where));
 }
 
@@ -21,17 +21,15 @@ const preference = [
   btfKind.float,
 ] as const;
 
-class BtfTypes implements KernelTypes {
-  readonly #btf: Btf;
+export class BtfTypes implements KernelTypes {
+  readonly btf: Btf;
 
   constructor(btf: Btf) {
-    this.#btf = btf;
+    this.btf = btf;
   }
 
   find(name: string): TypeRef | undefined {
-    const id = this.#candidates(name).find(
-      (each) => this.#btf.kind(this.#btf.strip(each)) !== btfKind.forward,
-    );
+    const id = this.#candidates(name).find((each) => this.btf.kind(this.btf.strip(each)) !== btfKind.forward);
     return id === undefined ? undefined : this.#ref(id);
   }
 
@@ -48,18 +46,18 @@ class BtfTypes implements KernelTypes {
   }
 
   enumerator(name: string): bigint | undefined {
-    return this.#btf.enumerator(name);
+    return this.btf.enumerator(name);
   }
 
   variable(symbol: string): TypeRef | undefined {
-    const id = this.#btf.named(symbol).find((candidate) => this.#btf.kind(candidate) === btfKind.variable);
-    return id === undefined ? undefined : this.#ref(this.#btf.target(id));
+    const id = this.btf.named(symbol).find((candidate) => this.btf.kind(candidate) === btfKind.variable);
+    return id === undefined ? undefined : this.#ref(this.btf.target(id));
   }
 
   #candidates(name: string): number[] {
-    const ids = this.#btf.named(name);
+    const ids = this.btf.named(name);
     for (const kind of preference) {
-      const ofKind = ids.filter((id) => this.#btf.kind(id) === kind);
+      const ofKind = ids.filter((id) => this.btf.kind(id) === kind);
       if (ofKind.length > 0) return ofKind;
     }
     return [];
@@ -69,7 +67,7 @@ class BtfTypes implements KernelTypes {
     let offset = 0;
     let type = id;
     for (const name of path.split('.')) {
-      const member = this.#btf.member(type, name);
+      const member = this.btf.member(type, name);
       if (member === undefined) return undefined;
       offset += member.offset;
       type = member.type;
@@ -78,7 +76,7 @@ class BtfTypes implements KernelTypes {
   }
 
   #ref(id: number): TypeRef {
-    const btf = this.#btf;
+    const btf = this.btf;
     const type = btf.strip(id);
     const kind = kindNames[btf.kind(type)] ?? 'unknown';
     const base = { kind, name: hasName.has(kind) ? btf.name(type) : '', size: btf.sizeOf(type) };

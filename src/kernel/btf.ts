@@ -1,10 +1,10 @@
 import { btfMagic } from '../formats/btf.ts';
 import { KdumpError } from '../lib/errors.ts';
-import { typesOfBtf } from './btf-types.ts';
+import { type BtfTypes, typesOfBtf } from './btf-types.ts';
 import type { VirtualRange } from './image.ts';
 import { searchMemory } from './image-search.ts';
 import { isMissing, type VirtualMemory } from './memory.ts';
-import type { KernelSymbols, KernelTypes } from './types.ts';
+import type { KernelSymbols } from './types.ts';
 
 /** Largest blob that is read; a kernel has 5 MiB. */
 const maxBtfBytes = 2 ** 26;
@@ -21,7 +21,7 @@ export function findBtf(
   symbols: KernelSymbols | undefined,
   image: VirtualRange | undefined,
   memory: VirtualMemory,
-): KernelTypes | undefined {
+): BtfTypes | undefined {
   const start = symbols?.address('__start_BTF');
   const stop = symbols?.address('__stop_BTF');
   if (start !== undefined && stop !== undefined)
@@ -54,7 +54,7 @@ function sizeByHeader(bytes: Uint8Array): number {
   return typeBytes === 0 || stringBytes === 0 ? 0 : header + stringOffset! + stringBytes!;
 }
 
-function typesAt(address: bigint, size: number, memory: VirtualMemory): KernelTypes | undefined {
+function typesAt(address: bigint, size: number, memory: VirtualMemory): BtfTypes | undefined {
   const bytes = size > maxBtfBytes ? undefined : memory.read(address, size);
   if (bytes === undefined || isMissing(bytes)) return undefined;
   try {

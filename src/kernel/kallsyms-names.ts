@@ -82,6 +82,12 @@ export class KallsymsNames {
     return this.#scanned.get(name)!;
   }
 
+  /** Name and type of a symbol that exists. */
+  at(index: number): { name: string; type: string } {
+    const text = this.#nameAt(index);
+    return { name: text.slice(1), type: text.slice(0, 1) };
+  }
+
   *entries(): Generator<{ name: string; type: string }> {
     if (!this.#isWhole()) return;
     let at = 0;

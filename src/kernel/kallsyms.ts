@@ -22,6 +22,12 @@ export type Kallsyms = KernelSymbols & {
   readonly length: number;
   /** All symbols, in the order of the table. */
   entries(): Iterable<KernelSymbol>;
+  /** The symbol at a place of the table, which is sorted by address. */
+  at(index: number): KernelSymbol | undefined;
+  /** Index of the last symbol at or below an address; -1 when there is none. */
+  indexOf(address: bigint): number;
+  /** All addresses of a name, in ascending order: static symbols share names. */
+  addresses(name: string): readonly bigint[];
 };
 
 /** Where the parts of the table are: run-time virtual addresses. */
@@ -178,6 +184,7 @@ class KallsymsTable implements Kallsyms {
   readonly #encoding: AddressEncoding;
   readonly #memory: VirtualMemory;
   readonly #asked = new Map<string, bigint | undefined>();
+  #decode: ((index: number) => bigint | undefined) | undefined;
 
   constructor(names: KallsymsNames, encoding: AddressEncoding, memory: VirtualMemory) {
     this.#names = names;
@@ -198,12 +205,39 @@ class KallsymsTable implements Kallsyms {
     return this.#asked.get(name);
   }
 
+  addresses(name: string): bigint[] {
+    return this.#names
+      .all(name)
+      .map((index) => this.#encoding.address(index, this.#memory))
+      .filter((address) => address !== undefined);
+  }
+
+  at(index: number): KernelSymbol | undefined {
+    const address = this.#address(index);
+    return address === undefined ? undefined : { address, ...this.#names.at(index) };
+  }
+
+  indexOf(address: bigint): number {
+    let low = 0;
+    let high = this.#names.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#address(middle) ?? 0n) <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
   *entries(): Generator<KernelSymbol> {
-    const addresses = this.#encoding.all(this.#names.count, this.#memory);
     let index = 0;
     for (const { name, type } of this.#names.entries()) {
-      const address = addresses(index++);
+      const address = this.#address(index++);
       if (address !== undefined) yield { address, name, type };
     }
+  }
+  /** By a copy of the whole table, which is read when it is first needed. */
+  #address(index: number): bigint | undefined {
+    this.#decode ??= this.#encoding.all(this.#names.count, this.#memory);
+    return index < 0 ? undefined : this.#decode(index);
   }
 }

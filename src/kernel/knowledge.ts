@@ -1,11 +1,11 @@
 import type { Vmcoreinfo } from '../formats/vmcoreinfo.ts';
 import type { Architecture } from './arch.ts';
 import { findBtf } from './btf.ts';
+import type { BtfTypes } from './btf-types.ts';
 import { inferredKeys } from './inferred.ts';
 import { type Kallsyms, placesOfVmcoreinfo, readKallsyms } from './kallsyms.ts';
 import { findKallsyms } from './kallsyms-scan.ts';
 import type { VirtualMemory } from './memory.ts';
-import type { KernelTypes } from './types.ts';
 
 /**
  * What a kernel's memory tells beyond VMCOREINFO. Nothing is looked for until it is asked for; each is looked for once.
@@ -14,7 +14,7 @@ export type KernelKnowledge = {
   /** The built-in symbols; undefined when the dump does not have them or they cannot be proved right. */
   readonly symbols: Kallsyms | undefined;
   /** The kernel's own type information; undefined when it was built without, or the dump does not have it. */
-  readonly types: KernelTypes | undefined;
+  readonly types: BtfTypes | undefined;
   /** VMCOREINFO; for keys that it lacks, what symbols and types tell. `exported` is the kernel's own text alone. */
   readonly info: Vmcoreinfo;
 };
