@@ -335,6 +335,11 @@ finish finished`,
         expect(ending.status, name).not.toBe(0);
         expect(ending.err, name).toMatch(/locked down|lockdown/);
       }
+      // The certificate comes from the firmware, by way of shim; without them even Debian's own kernel is a stranger.
+      const signed = endingOf(guest, 'signed');
+      expect(signed).toMatchObject({ status: 255, crashLoaded: false });
+      expect(signed.err).toMatch(/the signature of \/disk\/boot\/vmlinuz was not accepted.*NOT armed/);
+      expect(endingOf(guest, 'unload')).toMatchObject({ status: 0, crashLoaded: false, err: '' });
     } finally {
       guest.remove();
     }
