@@ -1,5 +1,6 @@
 // Bundles every command into one file: a command starts faster from one file than from forty, and the capture image
-// carries exactly one. koffi stays outside: it is a native addon that is found beside the bundle or in node_modules.
+// carries exactly one. koffi stays outside: it is a native addon that is found beside the bundle or in node_modules;
+// and iced-x86, whose WebAssembly is loaded from its own directory when something is disassembled.
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
@@ -25,7 +26,7 @@ const { outputFiles } = await build({
   platform: 'node',
   format: 'esm',
   target: 'node20.19',
-  external: ['koffi'],
+  external: ['koffi', 'iced-x86'],
   sourcemap: false,
   legalComments: 'none',
   logLevel: 'warning',

@@ -18,6 +18,8 @@ export type Architecture = {
   physBase(info: Vmcoreinfo, segments: readonly LinearSegment[]): bigint;
   /** Page-table walk from the kernel's root table. */
   translator(info: Vmcoreinfo, physical: PhysicalMemory, physBase: bigint): AddressTranslator;
+  /** The same walk from the root table of a process, by its physical address. */
+  processTranslator?(info: Vmcoreinfo, physical: PhysicalMemory, root: number): AddressTranslator;
   /** Where the kernel image is; what looks for something in it does not look when this is absent. */
   readonly image?: KernelImage;
 };

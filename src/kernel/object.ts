@@ -26,13 +26,14 @@ export class KernelObject {
   readonly #memory: VirtualMemory;
   readonly type: CType;
   readonly address: bigint;
-  readonly #bitField: CPlace['bitField'];
+  /** The bits that it consists of, when it is a bit-field. */
+  readonly bitField: CPlace['bitField'];
 
   constructor(memory: VirtualMemory, type: CType, address: bigint, bitField?: CPlace['bitField']) {
     this.#memory = memory;
     this.type = type;
     this.address = BigInt.asUintN(64, address);
-    this.#bitField = bitField;
+    this.bitField = bitField;
   }
 
   /**
@@ -102,7 +103,7 @@ export class KernelObject {
   integer(): bigint | Missing {
     const bare = this.type.bare;
     const size = bare.size === 0 ? 8 : Math.min(bare.size, 8);
-    const field = this.#bitField;
+    const field = this.bitField;
     const bytes = this.#memory.read(this.address, field ? Math.ceil((field.shift + field.bits) / 8) : size);
     if (isMissing(bytes)) return bytes;
     return integerOf(bare, bytes, 0, field);
@@ -126,7 +127,7 @@ export class KernelObject {
   }
 
   value(): Value {
-    return readValue(this.#memory, this.type, this.address, this.#bitField);
+    return readValue(this.#memory, this.type, this.address, this.bitField);
   }
 
   /** Its bytes as they are. */

@@ -82,7 +82,20 @@ export function readLogRecords(info: Vmcoreinfo, memory: VirtualMemory, sinceCle
     const timestamp = u64At(header, timestampAt);
     const caller = callerAt === undefined ? undefined : u32At(header, callerAt);
     const text = window.bytes(at + headerSize, textLength)?.slice();
-    records.push({ sequence, timestamp, caller, text });
+    // Behind text_len: u16 dict_len, u8 facility, u8 flags:5, u8 level:3; the dictionary follows the text.
+    const hasMore = textLengthAt + 6 <= headerSize;
+    const dictionary = window.bytes(
+      at + headerSize + textLength,
+      hasMore ? Math.min(u16At(header, textLengthAt + 2), length - headerSize - textLength) : 0,
+    );
+    records.push({
+      sequence,
+      timestamp,
+      caller,
+      text,
+      dictionary: dictionary === undefined ? [] : entriesOf(dictionary),
+      ...(hasMore ? { facility: header[textLengthAt + 4]!, level: header[textLengthAt + 5]! >> 5 } : {}),
+    });
     sequence++;
     at += length;
   }
@@ -107,6 +120,12 @@ export function readByteRing(info: Vmcoreinfo, memory: VirtualMemory): Uint8Arra
   const oldest = end % size;
   return Buffer.concat([bytes.subarray(oldest), bytes.subarray(0, oldest)]);
 }
+
+const entriesOf = (bytes: Uint8Array): string[] =>
+  Buffer.from(bytes)
+    .toString('latin1')
+    .split('\0')
+    .filter((entry) => entry !== '');
 
 function logBuffer(
   info: Vmcoreinfo,

@@ -19,6 +19,11 @@ export type PrintkRecord = {
   readonly caller: number | undefined;
   /** Bytes as logged, without a newline at the end; undefined when the ring has lost them. */
   readonly text: Uint8Array | undefined;
+  /** As syslog(3) numbers it, 0 to 7. */
+  readonly level?: number;
+  readonly facility?: number;
+  /** What was logged along: 'SUBSYSTEM=pci', 'DEVICE=+pci:0000:00:01.0'. */
+  readonly dictionary?: readonly string[];
 };
 
 /** The two top bits of state_var (enum desc_state). */
@@ -101,7 +106,10 @@ export function readPrintk(info: Vmcoreinfo, memory: VirtualMemory, since = 0n):
   const timestamp = key('printk_info.ts_nsec');
   const textLength = key('printk_info.text_len');
   const caller = info.offset('printk_info.caller_id');
+  // Not exported: the types tell where they are known.
+  const device = info.offset('printk_info.dev_info');
   fits('printk_info', infoSize, sequenceAt + 8, timestamp + 8, textLength + 2, (caller ?? 0) + 4);
+  fits('printk_info', infoSize, textLength + 4, (device ?? 0) + (device === undefined ? 0 : deviceBytes));
 
   const records: PrintkRecord[] = [];
   let seen = 0;
@@ -137,12 +145,28 @@ export function readPrintk(info: Vmcoreinfo, memory: VirtualMemory, since = 0n):
       timestamp: u64At(record, timestamp),
       caller: caller === undefined ? undefined : u32At(record, caller),
       text: recordText(text, sizeBits, from, to, u16At(record, textLength)),
+      // The members behind text_len, as they always were: u8 facility, u8 flags:5, u8 level:3.
+      facility: record[textLength + 2]!,
+      level: record[textLength + 3]! >> 5,
+      dictionary: device === undefined ? [] : deviceEntries(record.subarray(device, device + deviceBytes)),
     });
   }
   // What is lost in part is better than nothing; nothing at all must not pass for an empty log.
   if (seen === 0 && unreadable)
     throw new KdumpError('no-log', 'the descriptors of the kernel log cannot be read');
   return records;
+}
+
+/** struct dev_printk_info: char subsystem[16], device[48]. */
+const deviceBytes = 64;
+const deviceNameAt = 16;
+
+function deviceEntries(bytes: Uint8Array): string[] {
+  const text = Buffer.from(bytes).toString('latin1');
+  return [
+    `SUBSYSTEM=${text.slice(0, deviceNameAt).replace(/\0.*$/s, '')}`,
+    `DEVICE=${text.slice(deviceNameAt).replace(/\0.*$/s, '')}`,
+  ].filter((entry) => !entry.endsWith('='));
 }
 
 /** Refuses a description of the log in which a member lies outside its structure. */
@@ -204,35 +228,6 @@ function recordText(
   // A block of more than the ring holds is no block; the window refuses what lies beyond its end.
   const wanted = room - dataIdSize < BigInt(length) ? Number(room - dataIdSize) : length;
   return ring.bytes(start, wanted)?.slice();
-}
-
-/**
- * Renders records as `makedumpfile --dump-dmesg` does: `[%5lld.%06ld] `, then `[%8s] ` with the caller (T<thread> or
- * C<cpu>) when the kernel exports it, continuation lines indented, bytes that do not print as \xNN.
- */
-export function formatPrintk(records: readonly PrintkRecord[]): string {
-  return records.map(formatRecord).join('');
-}
-
-function formatRecord(record: PrintkRecord): string {
-  const seconds = record.timestamp / 1_000_000_000n;
-  const micros = (record.timestamp % 1_000_000_000n) / 1000n;
-  let prefix = `[${seconds.toString().padStart(5)}.${micros.toString().padStart(6, '0')}] `;
-  if (record.caller !== undefined) prefix += `[${formatCaller(record.caller).padStart(8)}] `;
-  const text = record.text === undefined ? '<lost>' : escapeText(record.text);
-  return `${prefix}${text.replaceAll('\n', `\n${' '.repeat(prefix.length)}`)}\n`;
-}
-
-const formatCaller = (caller: number): string =>
-  caller >= 0x8000_0000 ? `C${caller - 0x8000_0000}` : `T${caller}`;
-
-function escapeText(bytes: Uint8Array): string {
-  let out = '';
-  for (const byte of bytes) {
-    const prints = (byte >= 0x20 && byte < 0x7f) || (byte >= 0x09 && byte <= 0x0d);
-    out += prints ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`;
-  }
-  return out;
 }
 
 const u32At = (bytes: Uint8Array, offset: number): number =>

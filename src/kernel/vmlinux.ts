@@ -14,6 +14,7 @@ import type { Vmcoreinfo } from '../formats/vmcoreinfo.ts';
 import { KdumpError } from '../lib/errors.ts';
 import { typesOfBtf } from './btf-types.ts';
 import { DwarfTypes } from './dwarf-types.ts';
+import { SourceLines } from './source-lines.ts';
 import type { KernelSymbols, KernelTypes } from './types.ts';
 import { decodeUtsname, utsnameBytes } from './utsname.ts';
 
@@ -39,6 +40,7 @@ export class Vmlinux {
   readonly debugTypes: DwarfTypes | undefined;
   readonly #read: ReadAt;
   readonly #sections: readonly ElfSection[];
+  readonly #lines: SourceLines;
 
   /** Use `openVmlinux`. */
   constructor(
@@ -48,12 +50,14 @@ export class Vmlinux {
     symbols: KernelSymbols,
     btf: KernelTypes | undefined,
     debugTypes: DwarfTypes | undefined,
+    lines: SourceLines,
   ) {
     this.path = path;
     this.#read = read;
     this.#sections = sections;
     this.symbols = symbols;
     this.debugTypes = debugTypes;
+    this.#lines = lines;
     this.types = layered(btf, debugTypes);
     this.buildId = buildIdOf(read, sections);
   }
@@ -74,6 +78,15 @@ export class Vmlinux {
     );
     if (section === undefined) return undefined;
     return this.#read(section.offset + Number(address - section.address), length);
+  }
+
+  /**
+   * Source file and line of an instruction: 'kernel/panic.c: 341'.
+   * @param address as linked
+   * @returns undefined where there is no debug information
+   */
+  sourceLine(address: bigint): string | undefined {
+    return this.#lines.at(address);
   }
 
   /** As `uname -r` of the kernel; undefined when the file does not hold its data. */
@@ -147,7 +160,12 @@ export function openVmlinux(read: ReadAt, size: number, path: string, decompress
       fix: 'Install the debug package of this kernel (linux-image-…-dbg, kernel-debuginfo) and give its vmlinux.',
     });
   }
-  return new Vmlinux(path, read, sections, symbols, btf, debugTypes);
+  const lines = new SourceLines({
+    line: bytesOf('.debug_line'),
+    str: bytesOf('.debug_str'),
+    lineStr: bytesOf('.debug_line_str'),
+  });
+  return new Vmlinux(path, read, sections, symbols, btf, debugTypes, lines);
 }
 
 /** Symbols of a kernel that runs `offset` bytes above where it was linked (KERNELOFFSET of VMCOREINFO). */

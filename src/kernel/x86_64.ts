@@ -1,3 +1,4 @@
+import type { Vmcoreinfo } from '../formats/vmcoreinfo.ts';
 import { KdumpError } from '../lib/errors.ts';
 import type { Architecture } from './arch.ts';
 import { pagesBetween, type VirtualRange } from './image.ts';
@@ -51,10 +52,10 @@ export const x86_64: Architecture = {
     if (root === undefined)
       throw new KdumpError('bad-vmcoreinfo', 'VMCOREINFO: no SYMBOL(swapper_pg_dir), so no page tables');
     const encryption = info.number('sme_mask') ?? 0n;
-    const rootPhysical = (root - startKernelMap + physBase) & ~encryption;
-    const fiveLevels = (info.number('pgtable_l5_enabled') ?? 0n) !== 0n;
-    return new PageTableWalk(physical, Number(rootPhysical), frameMask & ~encryption, fiveLevels ? 0 : 1);
+    return walkFrom(info, physical, Number((root - startKernelMap + physBase) & ~encryption));
   },
+
+  processTranslator: walkFrom,
 
   image: {
     range(info) {
@@ -73,6 +74,12 @@ export const x86_64: Architecture = {
     },
   },
 };
+
+function walkFrom(info: Vmcoreinfo, physical: PhysicalMemory, root: number): PageTableWalk {
+  const encryption = info.number('sme_mask') ?? 0n;
+  const fiveLevels = (info.number('pgtable_l5_enabled') ?? 0n) !== 0n;
+  return new PageTableWalk(physical, root, frameMask & ~encryption, fiveLevels ? 0 : 1);
+}
 
 /** KERNEL_IMAGE_SIZE with KASLR; 512 MiB without. */
 const largestImage = 1n << 30n;

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Vmcoreinfo } from '../../src/formats/vmcoreinfo.ts';
-import { clearedUpTo, formatPrintk, readPrintk } from '../../src/kernel/printk.ts';
+import { clearedUpTo, readPrintk } from '../../src/kernel/printk.ts';
+import { formatPrintk } from '../../src/kernel/printk-text.ts';
 import { KdumpError } from '../../src/lib/errors.ts';
 import { flatMemory } from '../helpers/flat-memory.ts';
 
