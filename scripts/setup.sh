@@ -19,6 +19,7 @@ programs='
   strip binutils
   xz xz-utils
   zstd zstd
+  lz4 lz4
   gzip gzip
   dracut dracut-core
   systemctl systemd

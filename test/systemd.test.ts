@@ -125,7 +125,7 @@ describe('kdump.service', () => {
     const server = ['--dry-run', `--root=${fixtureRoot('server-24g')}`];
     const { status, stderr } = runLine(lines('ExecStart')[0]!, here(), ...server);
     expect(status).toBe(1);
-    expect(stderr).toMatch(/no memory is reserved for a crash kernel/);
+    expect(stderr).toMatch(/Memory for crashkernel is not reserved/);
     // A "-" before the command would ignore its status, a condition would skip the unit.
     for (const key of ['ExecStartPre', 'ExecStart']) {
       for (const line of lines(key)) expect(line).toMatch(/^[a-z]/);

@@ -1,5 +1,6 @@
 import { KdumpError } from '../lib/errors.ts';
 import { layout, readStruct } from '../lib/layout.ts';
+import { isPeSigned } from './pe.ts';
 
 /**
  * The x86 boot protocol's kernel file: a real-mode part, then the compressed kernel; its header says what the kernel
@@ -55,9 +56,15 @@ export type BzImage = {
   readonly relocatable: boolean;
   /** Can be entered while 5-level page tables are in use. */
   readonly five_level: boolean;
-  /** Carries a PE (Authenticode) signature; whether it is valid is the kernel's to say. */
+  /** Carries a PE (Authenticode) signature of its own; whether it is valid is the kernel's to say. */
   readonly signed: boolean;
 };
+
+/** Whether a file that begins with these bytes has the header of the boot protocol. */
+export function hasBootHeader(head: Uint8Array): boolean {
+  const at = setupHeader.fields.header[0];
+  return head.length >= at + 4 && new DataView(head.buffer, head.byteOffset).getUint32(at, true) === HDRS;
+}
 
 /**
  * Reads what a 64-bit bzImage says about itself, and refuses what the kernel's own loader would refuse
@@ -130,26 +137,19 @@ export function probeBzImage(head: Uint8Array, size: number, name: string): BzIm
     cmdline_size: h.cmdline_size,
     relocatable: h.relocatable_kernel !== 0,
     five_level: (h.xloadflags & XLF_5LEVEL) !== 0,
-    signed: hasPeSignature(head),
+    signed: isPeSigned(head),
   };
 }
 
 /** [bytes at the start of a file, what such a file is]; first match wins. */
 const otherFiles: readonly (readonly [offset: number, magic: string, what: string])[] = [
-  [0, '\x7fELF', 'an ELF file (an unpacked vmlinux?)'],
-  [0, '\x1f\x8b', 'gzip-compressed'],
-  [0, '\x28\xb5\x2f\xfd', 'zstd-compressed'],
-  [0, '\xfd7zXZ\0', 'xz-compressed'],
-  [0, '\x5d\0\0', 'lzma-compressed'],
-  [0, '\x02\x21\x4c\x18', 'lz4-compressed'],
-  [0, '\x04\x22\x4d\x18', 'lz4-compressed'],
-  [0, '\x89LZO', 'lzo-compressed'],
-  [0, 'BZh', 'bzip2-compressed'],
+  [0, '\x89LZO', 'lzo-compressed, which is not read'],
+  [0, 'BZh', 'bzip2-compressed, which is not read'],
   [0, '07070', 'a cpio archive (an initramfs?)'],
   [4, 'zimg', 'an EFI zboot image, as arm64, riscv and loongarch have them'],
   [56, 'ARM\x64', 'an arm64 Image'],
   [0, '\x27\x05\x19\x56', 'a U-Boot uImage'],
-  [0, 'MZ', 'an EFI program without a Linux boot header (a unified kernel image?)'],
+  [0, 'MZ', 'an EFI program without a Linux boot header'],
 ];
 
 /** What a file that is no bzImage looks like, in words, or null. */
@@ -172,26 +172,12 @@ function notAKernel(
   return new KdumpError(
     'not-a-kernel',
     `${name}: not an x86 kernel (bzImage): ${why}${found === null ? '' : `; it looks like ${found}`}`,
-    { fix: 'Give a bzImage, usually /boot/vmlinuz-RELEASE.', facts: { ...facts, found } },
+    { fix: 'Give a kernel, usually /boot/vmlinuz-RELEASE.', facts: { ...facts, found } },
   );
 }
 
 function unsupported(name: string, why: string): KdumpError {
-  return new KdumpError('kernel-unsupported', `${name}: kexec_file_load cannot take this kernel: ${why}`);
-}
-
-/**
- * Whether the PE header that the EFI stub shares the file with names a certificate table (Microsoft PE format:
- * data directory 4; PE32+ directories begin 112 bytes into the optional header).
- */
-function hasPeSignature(head: Uint8Array): boolean {
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-  if (view.getUint16(0, true) !== 0x5a4d) return false;
-  const pe = view.getUint32(0x3c, true);
-  const certificates = pe + 24 + 112 + 4 * 8;
-  if (certificates + 8 > head.length || view.getUint32(pe, true) !== 0x4550) return false;
-  if (view.getUint16(pe + 24, true) !== 0x20b) return false;
-  return view.getUint32(certificates, true) !== 0 && view.getUint32(certificates + 4, true) !== 0;
+  return new KdumpError('kernel-unsupported', `${name}: this kernel cannot be loaded: ${why}`);
 }
 
 /** NUL-terminated text, cut at the end of what is there; null when it is empty or begins outside. */

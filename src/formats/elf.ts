@@ -9,6 +9,7 @@ export const elfHeaderLayout = layout('Elf64_Ehdr', 64, {
   type: [16, 'u16'],
   machine: [18, 'u16'],
   version: [20, 'u32'],
+  entry: [24, 'a64'],
   phoff: [32, 'u64'],
   shoff: [40, 'u64'],
   flags: [48, 'u32'],
@@ -63,7 +64,7 @@ export type ElfFile = {
 export type ReadAt = (offset: number, length: number) => Uint8Array;
 
 /** Whether a file that begins with these bytes is an ELF file of any kind. */
-function isElf(bytes: Uint8Array): boolean {
+export function isElf(bytes: Uint8Array): boolean {
   return (
     bytes.length >= 4 && bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46
   );

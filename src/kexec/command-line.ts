@@ -1,3 +1,5 @@
+import { KdumpError } from '../lib/errors.ts';
+
 /** The new kernel's command line: pure text, in the kernel's own grammar. */
 
 /** Words as the kernel's next_arg() splits them: at white space that is not within double quotes. */
@@ -34,4 +36,41 @@ export function appendParameters(commandLine: string, more: string): string {
  */
 export function reusedCommandLine(running: string, forCrash: boolean): string {
   return withoutParameters(running, forCrash ? ['BOOT_IMAGE', 'crashkernel'] : ['BOOT_IMAGE']);
+}
+
+/** What a command line is made of. */
+export type CommandLineSources = {
+  /** --append, or null. */
+  readonly append: string | null;
+  /** --reuse-cmdline, and the running kernel's line; null: it cannot be read. */
+  readonly reuse: boolean;
+  readonly running: string | null;
+  /** The line that a unified kernel image carries; it counts when none is asked for. */
+  readonly ofImage: string | null;
+  readonly forCrash: boolean;
+};
+
+/** Where a command line comes from: options, the image, or nowhere. */
+export type CommandLineSource = '--append' | '--reuse-cmdline' | 'image' | 'none';
+
+/**
+ * The new kernel's command line as far as we write it: --append to the letter, behind the running kernel's if that is
+ * wanted; the image's own when neither is given.
+ * @throws KdumpError `no-command-line`
+ */
+export function composeCommandLine({ append, reuse, running, ofImage, forCrash }: CommandLineSources): {
+  readonly text: string;
+  readonly source: CommandLineSource;
+} {
+  if (reuse) {
+    if (running === null)
+      throw new KdumpError('no-command-line', '--reuse-cmdline: /proc/cmdline cannot be read', {
+        fix: 'Mount /proc, or give the whole command line with --append.',
+      });
+    const text = appendParameters(reusedCommandLine(running, forCrash), append ?? '');
+    return { text, source: '--reuse-cmdline' };
+  }
+  if (append !== null) return { text: append, source: '--append' };
+  if (ofImage !== null) return { text: reusedCommandLine(ofImage, forCrash), source: 'image' };
+  return { text: '', source: 'none' };
 }

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { KdumpError } from '../lib/errors.ts';
+import { readImaRules, readSecureBoot } from '../system/integrity.ts';
 import {
   capabilities,
   hasCapability,
@@ -14,6 +15,7 @@ import {
   readMachineName,
   readMemTotal,
   readPossibleCpus,
+  readText,
 } from '../system/proc.ts';
 import type { ImageType } from './uapi.ts';
 
@@ -22,6 +24,8 @@ export type MachineFacts = {
   /** As `uname -m` says it. */
   readonly arch: string;
   readonly kernelRelease: string | null;
+  /** Random name of this boot. */
+  readonly bootId: string | null;
   readonly commandLine: string | null;
   /** Memory that the running kernel manages, in bytes. */
   readonly memTotal: number | null;
@@ -44,6 +48,9 @@ export type MachineFacts = {
     /** Loads still allowed; -1 is no limit. */
     readonly limits: { readonly crash: number | null; readonly normal: number | null };
     readonly lockdown: string | null;
+    readonly secureBoot: boolean | null;
+    /** What is seen of an IMA policy that appraises kernels; empty when nothing is. */
+    readonly imaRules: readonly string[];
   };
 };
 
@@ -61,6 +68,7 @@ export function readMachine(root: string): MachineFacts {
   return {
     arch: readMachineName(root),
     kernelRelease: readKernelRelease(root),
+    bootId: readText(root, 'proc/sys/kernel/random/boot_id')?.trim() ?? null,
     commandLine: readCommandLine(root),
     memTotal: readMemTotal(root),
     ramRanges: rangesNamed(ranges, 'System RAM').length,
@@ -80,6 +88,8 @@ export function readMachine(root: string): MachineFacts {
       loadDisabled: sysctls.loadDisabled,
       limits: { crash: sysctls.limitPanic, normal: sysctls.limitReboot },
       lockdown: readLockdown(root),
+      secureBoot: readSecureBoot(root),
+      imaRules: readImaRules(root),
     },
   };
 }
@@ -102,6 +112,11 @@ export function crashMemory(machine: MachineFacts): CrashMemory | null {
   if (highest !== undefined)
     return { ...highest, size: highest.end - highest.start + 1, source: '/proc/iomem' };
   return size === null || size === 0 ? null : { start: null, end: null, size, source: 'kexec_crash_size' };
+}
+
+/** Whether lockdown is in force: then kexec_load is forbidden altogether, and file mode wants a good signature. */
+export function isLockedDown({ permission }: MachineFacts): boolean {
+  return permission.lockdown !== null && permission.lockdown !== 'none';
 }
 
 /** What is loaded now, as a sentence for people. */

@@ -1,64 +1,68 @@
 import { KdumpError } from '../lib/errors.ts';
-import { appendParameters, reusedCommandLine, splitWords } from './command-line.ts';
-import type { InitrdFile, KernelFile } from './files.ts';
-import { crashMemory, type MachineFacts } from './machine.ts';
+import {
+  type Attempt,
+  fallbackOf,
+  fileAttempt,
+  fileUnload,
+  type PlacedAttempt,
+  placedAttempt,
+  segmentless,
+} from './attempts.ts';
+import { chooseSyscalls, lockedDown, type SyscallWish } from './choose.ts';
+import { type CommandLineSource, composeCommandLine } from './command-line.ts';
+import type { InitrdImage, KernelImage } from './image/kernel-image.ts';
+import { crashMemory, isLockedDown, type MachineFacts } from './machine.ts';
+import { checkMemoryNeed, elfcorehdrRoom, type MemoryNeed, memoryNeed } from './memory-need.ts';
 import { permissionErrors } from './permission.ts';
-import { exitCodes, flagBits, type ImageType, type KexecFileFlag } from './uapi.ts';
+import {
+  checkArchitecture,
+  checkCommandLine,
+  checkFitsMachine,
+  noCrashkernel,
+  signatureWarnings,
+} from './plan-checks.ts';
+import type { LoadRequest } from './request.ts';
+import type { SegmentPlan } from './segments/plan-segments.ts';
+import type { ImageType } from './uapi.ts';
 
-/** What is asked for. */
-export type LoadRequest = {
+type Common = {
   readonly type: ImageType;
-  /** --append, or null. */
-  readonly append: string | null;
-  /** Begin with the running kernel's command line. */
-  readonly reuseCommandLine: boolean;
-  /** Let the kernel log where it puts things, where it can. */
-  readonly debug: boolean;
+  readonly first: Attempt;
+  /** Made only when the first call answers one of `fallbackErrnos`. */
+  readonly fallback: PlacedAttempt | null;
+  readonly fallbackErrnos: readonly string[];
+  /** Why applying this plan would be refused, as JSON errors; empty when nothing is in the way. */
+  readonly blockers: readonly object[];
 };
 
-export type LoadFacts = {
-  readonly machine: MachineFacts;
-  readonly kernel: KernelFile;
-  readonly initrd: InitrdFile | null;
-};
-
-/** Bytes of memory, every part rounded up to pages. */
-export type MemoryNeed = {
-  /** init_size: the uncompressed kernel and what it uses before it knows the memory map. */
-  readonly kernel: number;
-  readonly initrd: number;
-  /** ELF core header, for a crash kernel only. */
-  readonly elfcorehdr: number;
-  /** boot_params with the command line. */
-  readonly boot_params: number;
-  readonly purgatory: number;
-  readonly total: number;
-};
-
-export type LoadPlan = {
+export type LoadPlan = Common & {
   readonly action: 'load';
-  readonly type: ImageType;
-  readonly syscall: 'kexec_file_load';
-  readonly flags: readonly KexecFileFlag[];
-  readonly flagBits: number;
   readonly debug: boolean;
   readonly kernel: {
     readonly path: string;
     readonly size: number;
-    readonly kernel_version: string | null;
-    readonly protocol: string;
-    readonly init_size: number;
-    readonly kernel_alignment: number;
-    readonly pref_address: string;
-    readonly signed: boolean;
+    readonly kind: KernelImage['kind'];
+    readonly wrapping: KernelImage['wrapping'];
+    /** What a bzImage says about itself. */
+    readonly bzImage: {
+      readonly kernel_version: string | null;
+      readonly protocol: string;
+      readonly init_size: number;
+      readonly kernel_alignment: number;
+      readonly pref_address: string;
+      readonly signed: boolean;
+    } | null;
   };
-  readonly initrd: InitrdFile | null;
+  readonly initrd: { readonly path: string; readonly size: number } | null;
+  /** Without what the kernel or the placing adds. */
   readonly commandLine: string;
-  /** Bytes without the terminating NUL, and how many there may be. */
+  readonly commandLineFrom: CommandLineSource;
+  /** Bytes without the terminating NUL, and how many there may be (null: the image does not say). */
   readonly commandLineBytes: number;
-  readonly commandLineLimit: number;
+  readonly commandLineLimit: number | null;
   readonly memory: {
-    readonly needed: MemoryNeed;
+    /** Null for a vmlinux, whose segments say it. */
+    readonly needed: MemoryNeed | null;
     /** Where it must fit; null for a normal load, which takes any free memory. */
     readonly reserved: {
       readonly start: string | null;
@@ -68,129 +72,100 @@ export type LoadPlan = {
     /** Reserved bytes that remain for the crash kernel to work with. */
     readonly left: number | null;
   };
+  /** Why nothing is tried after the first call; null when something is. */
+  readonly noFallback: string | null;
   /** Whether an image of this type is loaded already. The kernel drops an old crash image before it looks at the new. */
   readonly replaces: boolean | null;
   readonly warnings: readonly string[];
-  /** Why applying this plan would be refused, as JSON errors; empty when nothing is in the way. */
-  readonly blockers: readonly object[];
 };
 
-export type UnloadPlan = {
-  readonly action: 'unload';
-  readonly type: ImageType;
-  readonly syscall: 'kexec_file_load';
-  readonly flags: readonly KexecFileFlag[];
-  readonly flagBits: number;
-  readonly loaded: boolean | null;
-  readonly blockers: readonly object[];
+export type UnloadPlan = Common & { readonly action: 'unload'; readonly loaded: boolean | null };
+
+/** --load-jump-back-helper: nothing is copied, a kexec reboot jumps back to where the other kernel waits. */
+export type JumpBackPlan = Common & { readonly action: 'load-jump-back'; readonly first: PlacedAttempt };
+
+export type Plan = LoadPlan | UnloadPlan | JumpBackPlan;
+
+/** What is asked for, with which system call. */
+export type LoadWish = { readonly request: LoadRequest; readonly syscalls: SyscallWish };
+
+/** The images of a load, which are opened again when it is carried out. */
+export type LoadImages = { readonly kernel: KernelImage; readonly initrd: InitrdImage | null };
+
+export type LoadFacts = LoadImages & {
+  readonly machine: MachineFacts;
+  /** Places everything for kexec_load. @throws KdumpError when it cannot be placed. */
+  place(commandLine: string): SegmentPlan;
 };
 
-export type Plan = LoadPlan | UnloadPlan;
+/** kexec-tools goes on with kexec_load after these; others say that the image or the caller is at fault. */
+export const fallbackErrnos: readonly string[] = ['ENOSYS', 'EINVAL', 'ENOEXEC', 'EOPNOTSUPP'];
 
-const PAGE = 4096;
-const MIB = 1024 * 1024;
-/** "elfcorehdr=0x<16 digits> " that the kernel puts before the command line of a crash kernel; it asks for the room
- * in a normal load, too (MAX_ELFCOREHDR_STR_LEN in arch/x86/kernel/kexec-bzimage64.c). */
-const ELFCOREHDR_ROOM = 30;
-/** The running kernel's own purgatory with its stack, as KEXEC_FILE_DEBUG reports it on 6.12. */
-const PURGATORY = 0x5000;
-/** struct boot_params; behind it the command line, and setup_data for EFI and the random seed (at least these). */
-const BOOT_PARAMS = 4096;
-const SETUP_DATA = 16 + 32 + 16 + 32;
-
-const pages = (bytes: number): number => Math.ceil(bytes / PAGE) * PAGE;
 const hex = (address: number): string => `0x${address.toString(16)}`;
-const mib = (bytes: number): string => `${Math.ceil((bytes / MIB) * 10) / 10} MiB`;
 
 /**
- * Decides everything about a load before anything is touched.
- * @throws KdumpError `unsupported-arch`, `no-crashkernel`, `no-command-line`, `command-line-too-long`,
- *   `five-level-paging`, `crashkernel-too-small` or `image-too-large`.
+ * Decides everything about a load before anything is touched, the fallback included.
+ * @throws KdumpError `unsupported-arch`, `no-crashkernel`, `no-hotplug`, `no-command-line`, `command-line-too-long`,
+ *   `five-level-paging`, `crashkernel-too-small`, `image-too-large`, what chooseSyscalls throws, and what placing
+ *   throws when kexec_load is the only way.
  */
-export function planLoad(request: LoadRequest, facts: LoadFacts): LoadPlan {
+export function planLoad({ request, syscalls }: LoadWish, facts: LoadFacts): LoadPlan {
   const { machine, kernel, initrd } = facts;
-  const crash = request.type === 'crash';
-  if (machine.arch !== 'x86_64')
-    throw new KdumpError(
-      'unsupported-arch',
-      `this machine is ${machine.arch}; only x86_64 kernels can be loaded`,
-      {
-        facts: { arch: machine.arch },
-      },
-    );
-  const reserved = crash ? crashMemory(machine) : null;
-  if (crash && reserved === null) throw noCrashkernel(machine);
-  if (machine.fiveLevelPaging === true && !kernel.image.five_level)
-    throw new KdumpError(
-      'five-level-paging',
-      `${kernel.path}: this machine runs with 5-level page tables, which this kernel cannot be entered with`,
-      {
-        fix: 'Boot this machine with no5lvl, or use a kernel built with CONFIG_X86_5LEVEL.',
-        exitCode: exitCodes.failed,
-      },
-    );
+  const { bzImage } = kernel;
+  checkArchitecture(machine);
+  const reserved = request.type === 'crash' ? crashMemory(machine) : null;
+  if (request.type === 'crash' && reserved === null) throw noCrashkernel(machine);
+  checkFitsMachine(request, kernel, machine);
+  const chosen = chooseSyscalls(syscalls, kernel, machine);
 
-  const commandLine = composeCommandLine(request, machine);
+  const { text: commandLine, source: commandLineFrom } = composeCommandLine({
+    append: request.append,
+    reuse: request.reuseCommandLine,
+    running: machine.commandLine,
+    ofImage: kernel.uki?.commandLine ?? null,
+    forCrash: request.type === 'crash',
+  });
   const commandLineBytes = Buffer.byteLength(commandLine);
   // The kernel compares a length that counts the NUL with a limit that does not.
-  const commandLineLimit = Math.max(0, kernel.image.cmdline_size - ELFCOREHDR_ROOM - 1);
-  if (commandLineBytes > commandLineLimit)
-    throw new KdumpError(
-      'command-line-too-long',
-      `the command line has ${commandLineBytes} bytes; ${kernel.path} takes ${commandLineLimit}`,
-      {
-        fix: 'Shorten --append, or do not use --reuse-cmdline.',
-        facts: { commandLineBytes, commandLineLimit, cmdline_size: kernel.image.cmdline_size },
-        exitCode: exitCodes.failed,
-      },
-    );
+  const commandLineLimit = bzImage === null ? null : Math.max(0, bzImage.cmdline_size - elfcorehdrRoom - 1);
+  checkCommandLine(kernel, commandLineBytes, commandLineLimit);
 
-  const needed = memoryNeed(request.type, facts, commandLineBytes);
-  if (reserved !== null && needed.total > reserved.size)
-    throw new KdumpError(
-      'crashkernel-too-small',
-      `the crash kernel needs at least ${mib(needed.total)} (kernel ${mib(needed.kernel)}, initrd ${mib(needed.initrd)}), crashkernel= has reserved ${mib(reserved.size)}`,
-      {
-        fix: 'Raise crashkernel= on the kernel command line and reboot, or make the initrd smaller.',
-        facts: { ...needed, reserved: reserved.size },
-        exitCode: exitCodes.failed,
-      },
-    );
-  // sanity_check_segment_list() in kernel/kexec_core.c: for crash kernels, too.
-  if (machine.memTotal !== null && needed.total > machine.memTotal / 2)
-    throw new KdumpError(
-      'image-too-large',
-      `the new kernel needs at least ${mib(needed.total)} (kernel ${mib(needed.kernel)}, initrd ${mib(needed.initrd)}); the kernel allows half of this machine's ${mib(machine.memTotal)}`,
-      {
-        fix: 'Make the initrd smaller, or give the machine more memory.',
-        facts: { ...needed, memTotal: machine.memTotal },
-        exitCode: exitCodes.failed,
-      },
-    );
+  const sizes = {
+    init_size: bzImage?.init_size ?? 0,
+    initrd: initrd?.size ?? 0,
+    commandLine: commandLineBytes,
+  };
+  const needed = bzImage === null ? null : memoryNeed(request.type, sizes, machine, chosen.first);
+  if (needed !== null) checkMemoryNeed(needed, reserved, machine);
 
-  const flags: KexecFileFlag[] = [];
-  if (crash) flags.push('KEXEC_FILE_ON_CRASH');
-  if (initrd === null) flags.push('KEXEC_FILE_NO_INITRAMFS');
-  const { image } = kernel;
+  const placed = (): PlacedAttempt => placedAttempt(request, facts.place(commandLine));
+  const first = chosen.first === 'kexec_load' ? placed() : fileAttempt(request, initrd, commandLine);
+  const { fallback, noFallback } =
+    chosen.fallback === null ? { fallback: null, noFallback: chosen.noFallback } : fallbackOf(placed);
   return {
     action: 'load',
     type: request.type,
-    syscall: 'kexec_file_load',
-    flags,
-    flagBits: flagBits(flags),
     debug: request.debug,
     kernel: {
       path: kernel.path,
       size: kernel.size,
-      kernel_version: image.kernel_version,
-      protocol: image.protocol,
-      init_size: image.init_size,
-      kernel_alignment: image.kernel_alignment,
-      pref_address: hex(image.pref_address),
-      signed: image.signed,
+      kind: kernel.kind,
+      wrapping: kernel.wrapping,
+      bzImage:
+        bzImage === null
+          ? null
+          : {
+              kernel_version: bzImage.kernel_version,
+              protocol: bzImage.protocol,
+              init_size: bzImage.init_size,
+              kernel_alignment: bzImage.kernel_alignment,
+              pref_address: hex(bzImage.pref_address),
+              signed: bzImage.signed,
+            },
     },
-    initrd,
+    initrd: initrd === null ? null : { path: initrd.path, size: initrd.size },
     commandLine,
+    commandLineFrom,
     commandLineBytes,
     commandLineLimit,
     memory: {
@@ -203,84 +178,56 @@ export function planLoad(request: LoadRequest, facts: LoadFacts): LoadPlan {
               end: reserved.end === null ? null : hex(reserved.end),
               size: reserved.size,
             },
-      left: reserved === null ? null : reserved.size - needed.total,
+      left: reserved === null || needed === null ? null : reserved.size - needed.total,
     },
+    first,
+    fallback,
+    fallbackErrnos,
+    noFallback,
     replaces: machine.loaded[request.type],
-    warnings: warningsOf(facts),
-    blockers: permissionErrors(request.type, machine).map((error) => error.toJSON()),
+    warnings: [
+      ...signatureWarnings(kernel, machine),
+      ...(first.syscall === 'kexec_load' ? first.warnings : []),
+    ],
+    blockers: blockersOf(request.type, machine),
   };
 }
 
-/** Unloading goes through kexec_file_load, too: under lockdown kexec_load is forbidden even for that. */
+/** Unloading goes through kexec_file_load where there is one: under lockdown kexec_load is forbidden even for that. */
 export function planUnload(type: ImageType, machine: MachineFacts): UnloadPlan {
-  const flags: KexecFileFlag[] = ['KEXEC_FILE_UNLOAD'];
-  if (type === 'crash') flags.push('KEXEC_FILE_ON_CRASH');
   return {
     action: 'unload',
     type,
-    syscall: 'kexec_file_load',
-    flags,
-    flagBits: flagBits(flags),
+    first: fileUnload(type),
+    fallback: isLockedDown(machine) ? null : segmentless(type === 'crash' ? ['KEXEC_ON_CRASH'] : []),
+    fallbackErrnos: ['ENOSYS'],
     loaded: machine.loaded[type],
-    blockers: permissionErrors(type, machine).map((error) => error.toJSON()),
+    blockers: blockersOf(type, machine),
   };
-}
-
-function composeCommandLine(request: LoadRequest, machine: MachineFacts): string {
-  if (!request.reuseCommandLine) return request.append ?? '';
-  if (machine.commandLine === null)
-    throw new KdumpError('no-command-line', '--reuse-cmdline: /proc/cmdline cannot be read', {
-      fix: 'Mount /proc, or give the whole command line with --append.',
-    });
-  return appendParameters(
-    reusedCommandLine(machine.commandLine, request.type === 'crash'),
-    request.append ?? '',
-  );
 }
 
 /**
- * What the kernel will certainly place in memory, so that a refusal is never wrong. It may take a little more:
- * alignment, page tables, EFI's memory map.
+ * @param entry physical address that the other kernel waits at.
+ * @throws KdumpError `unsupported-arch`, `locked-down`, or `already-loaded`: this must not replace a kernel.
  */
-function memoryNeed(type: ImageType, facts: LoadFacts, commandLineBytes: number): MemoryNeed {
-  const { machine, kernel, initrd } = facts;
-  const parts = {
-    kernel: pages(kernel.image.init_size),
-    initrd: pages(initrd?.size ?? 0),
-    elfcorehdr: type === 'crash' ? elfcorehdrSize(machine) : 0,
-    boot_params: pages(BOOT_PARAMS + commandLineBytes + 1 + ELFCOREHDR_ROOM + SETUP_DATA),
-    purgatory: PURGATORY,
+export function planJumpBack(entry: number, machine: MachineFacts): JumpBackPlan {
+  checkArchitecture(machine);
+  if (isLockedDown(machine)) throw lockedDown('only kexec_load knows --load-jump-back-helper', machine);
+  if (machine.loaded.normal === true)
+    throw new KdumpError('already-loaded', 'an image for the next kexec reboot is loaded already', {
+      fix: 'Unload it first: kexec -u.',
+    });
+  // The kernel takes an image without segments as "unload", so there is one, of no bytes.
+  const nothing = { name: 'purgatory', bytes: new Uint8Array(0), mem: 0, memsz: 0, verified: false } as const;
+  return {
+    action: 'load-jump-back',
+    type: 'normal',
+    first: { ...segmentless(['KEXEC_PRESERVE_CONTEXT']), entry, segments: [nothing] },
+    fallback: null,
+    fallbackErrnos: [],
+    blockers: blockersOf('normal', machine),
   };
-  return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
 }
 
-/** ELF header, a note for each possible CPU and for vmcoreinfo, the kernel's text, one segment for each RAM range. */
-function elfcorehdrSize(machine: MachineFacts): number {
-  if (machine.crash.elfcorehdrSize !== null) return pages(machine.crash.elfcorehdrSize);
-  return pages(64 + 56 * ((machine.possibleCpus ?? 1) + 2 + machine.ramRanges));
-}
-
-function warningsOf({ machine, kernel }: LoadFacts): string[] {
-  const { lockdown } = machine.permission;
-  if (lockdown === null || lockdown === 'none' || kernel.image.signed) return [];
-  return [
-    `the kernel is locked down (${lockdown}) and ${kernel.path} carries no signature: loading will be refused, unless IMA vouches for the file`,
-  ];
-}
-
-function noCrashkernel({ commandLine, crash }: MachineFacts): KdumpError {
-  const asked = splitWords(commandLine ?? '').find((word) => word.startsWith('crashkernel='));
-  const why =
-    asked !== undefined
-      ? `, although the kernel command line has ${asked}`
-      : commandLine === null
-        ? ''
-        : ': crashkernel= is not on the kernel command line';
-  return new KdumpError('no-crashkernel', `no memory is reserved for a crash kernel${why}`, {
-    fix:
-      asked === undefined
-        ? 'Add crashkernel=, for example crashkernel=256M, to the kernel command line and reboot.'
-        : 'The kernel could not reserve that much, or this machine is below the sizes given: see `dmesg | grep -i crash`.',
-    facts: { crashkernel: asked ?? null, crashSize: crash.size },
-  });
-}
+const blockersOf = (type: ImageType, machine: MachineFacts): object[] =>
+  permissionErrors(type, machine).map((error) => error.toJSON());

@@ -129,16 +129,17 @@ export class PageBitmap {
 
 /** Number of set bits of some bytes. */
 export function populationOf(bytes: Uint8Array): number {
+  // Four bytes at a time where the memory is aligned so. By index: an iterator makes an object for each.
+  const count = bytes.byteOffset % 4 === 0 ? Math.floor(bytes.length / 4) : 0;
+  const words = new Uint32Array(bytes.buffer, count > 0 ? bytes.byteOffset : 0, count);
   let total = 0;
-  let at = 0;
-  // Four bytes at a time where the memory is aligned so.
-  const words = bytes.byteOffset % 4 === 0 ? Math.floor(bytes.length / 4) : 0;
-  for (const word of new Uint32Array(bytes.buffer, words > 0 ? bytes.byteOffset : 0, words)) {
+  for (let i = 0; i < count; i++) {
+    const word = words[i]!;
     let v = word - ((word >>> 1) & 0x5555_5555);
     v = (v & 0x3333_3333) + ((v >>> 2) & 0x3333_3333);
     total += Math.imul((v + (v >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
   }
-  for (at = words * 4; at < bytes.length; at++) total += populationOfByte[bytes[at]!]!;
+  for (let at = count * 4; at < bytes.length; at++) total += populationOfByte[bytes[at]!]!;
   return total;
 }
 

@@ -43,24 +43,24 @@ export function kexecFileLoad(
   return resultOf(syscall(number, kernelFd, initrdFd, text.length, text, flags));
 }
 
-/** One destination in memory: `buf` is copied to physical address `mem` and followed by zeros up to `memsz` bytes. */
-export type KexecSegment = { readonly buf: Uint8Array; readonly mem: bigint; readonly memsz: number };
+/** One destination in memory: `bytes` are copied to physical address `mem` and followed by zeros up to `memsz` bytes. */
+export type KexecSegment = { readonly bytes: Uint8Array; readonly mem: number; readonly memsz: number };
 
 /** struct kexec_segment of linux/kexec.h on a 64-bit machine. */
 export const kexecSegmentLayout = layout('kexec_segment', 32, {
   buf: [0, 'a64'],
   bufsz: [8, 'u64'],
-  mem: [16, 'a64'],
+  mem: [16, 'u64'],
   memsz: [24, 'u64'],
 });
 
 /** The segments as the kernel reads them. The addresses hold for as long as the segments' buffers are reachable. */
 export function packSegments(segments: readonly KexecSegment[]): Uint8Array {
   const packed = new Uint8Array(segments.length * kexecSegmentLayout.size);
-  for (const [i, { buf, mem, memsz }] of segments.entries())
+  for (const [i, { bytes, mem, memsz }] of segments.entries())
     writeStruct(kexecSegmentLayout, packed, i * kexecSegmentLayout.size, {
-      buf: buf.length === 0 ? 0n : BigInt(addressOf(buf)),
-      bufsz: buf.length,
+      buf: bytes.length === 0 ? 0n : BigInt(addressOf(bytes)),
+      bufsz: bytes.length,
       mem,
       memsz,
     });
@@ -75,7 +75,7 @@ const held = new Set<readonly KexecSegment[]>();
  * @param entry physical address of the first instruction.
  * @param flags KEXEC_* of linux/kexec.h with the architecture in bits 31..16.
  */
-export function kexecLoad(entry: bigint, segments: readonly KexecSegment[], flags: number): CallResult {
+export function kexecLoad(entry: number, segments: readonly KexecSegment[], flags: number): CallResult {
   const number = syscallNumbers[process.arch]?.kexec_load;
   if (number === undefined) return { ok: false, errno: ENOSYS };
   const syscall = libc(

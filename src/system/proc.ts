@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KdumpError } from '../lib/errors.ts';
 
@@ -20,6 +20,35 @@ export function readText(root: string, path: string): string | null {
 export function readInteger(root: string, path: string): number | null {
   const text = readText(root, path)?.trim();
   return text !== undefined && /^-?\d+$/.test(text) ? Number(text) : null;
+}
+
+/** The bytes of ROOT/path, or null when it is absent or not readable. */
+export function readBytes(root: string, path: string): Uint8Array | null {
+  try {
+    return readFileSync(join(root, path));
+  } catch {
+    return null;
+  }
+}
+
+/** A hexadecimal number of at most 64 bits that stands alone in a file, with or without 0x; or null. */
+export function readHex(root: string, path: string): bigint | null {
+  const digits = /^(?:0x)?([0-9a-f]{1,16})$/i.exec(readText(root, path)?.trim() ?? '')?.[1];
+  return digits === undefined ? null : BigInt(`0x${digits}`);
+}
+
+/** Numbers of the entries of ROOT/path whose names are `prefix` and a decimal number, ascending; none if it is absent. */
+export function numberedEntries(root: string, path: string, prefix = ''): number[] {
+  let names: string[];
+  try {
+    names = readdirSync(join(root, path));
+  } catch {
+    return [];
+  }
+  return names
+    .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
+    .map((name) => Number(name.slice(prefix.length)))
+    .sort((a, b) => a - b);
 }
 
 /** One line of /proc/iomem: physical addresses in bytes, `end` is the last byte of the range. */

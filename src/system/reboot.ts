@@ -20,3 +20,8 @@ export function reboot(command: RebootCommand): CallResult {
   const returned = libc('int reboot(unsigned int cmd)')(rebootCommands[command]);
   return returned === 0 ? { ok: true } : { ok: false, errno: lastErrno() };
 }
+
+/** sync(2): everything that is written so far goes to the disks before this returns. */
+export function syncAll(): void {
+  libc('void sync(void)')();
+}

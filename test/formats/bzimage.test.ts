@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bzImageHeadBytes, describeFile, probeBzImage } from '../../src/formats/bzimage.ts';
+import { bzImageHeadBytes, describeFile, hasBootHeader, probeBzImage } from '../../src/formats/bzimage.ts';
 import { KdumpError } from '../../src/lib/errors.ts';
 import { syntheticHead, syntheticSize } from '../kexec/synthetic-kernel.ts';
 
@@ -66,13 +66,11 @@ describe('probeBzImage', () => {
   });
 
   test.each([
-    ['\x7fELF', /ELF/],
-    ['\x1f\x8b\x08', /gzip/],
-    ['\x28\xb5\x2f\xfd', /zstd/],
-    ['\xfd7zXZ\0', /xz/],
+    ['\x89LZO\0', /lzo-compressed, which is not read/],
+    ['BZh9', /bzip2-compressed, which is not read/],
     ['MZ\0\0zimg', /zboot/],
     ['070701', /cpio/],
-    ['MZ\0\0', /unified kernel image/],
+    ['MZ\0\0', /an EFI program without a Linux boot header/],
   ])('says what %j is instead', (magic, words) => {
     const head = new Uint8Array(2048);
     head.set(Buffer.from(magic, 'latin1'));
@@ -86,6 +84,14 @@ describe('probeBzImage', () => {
     expect(describeFile(new Uint8Array(64))).toBe('only zero bytes');
     expect(describeFile(Buffer.from('hello'))).toBeNull();
     expect(describeFile(new Uint8Array(0))).toBeNull();
+  });
+
+  test('hasBootHeader looks for one word', () => {
+    const head = syntheticHead();
+    expect(hasBootHeader(head)).toBe(true);
+    expect(hasBootHeader(head.subarray(0, 0x206))).toBe(true);
+    expect(hasBootHeader(head.subarray(0, 0x205))).toBe(false);
+    expect(hasBootHeader(syntheticHead({ header: 0 }))).toBe(false);
   });
 
   test('answers any bytes with a value or a KdumpError', () => {

@@ -24,7 +24,7 @@ describe('EPERM is decided by facts', () => {
     [{ lockdown: null, capSysBoot: null }, /though it seems to have CAP_SYS_BOOT/],
     [{ capSysBoot: false, lockdown: 'integrity' }, /CAP_SYS_BOOT/],
   ])('%o', (permission, message) => {
-    const error = explainErrno(EPERM, planWith(), withPermission(permission));
+    const error = explainErrno(EPERM, 'kexec_file_load', planWith(), withPermission(permission));
     expect(error.message).toMatch(message);
     expect(error.message).toMatch(/^kexec_file_load failed: EPERM: /);
     expect(error.fix).toBeTruthy();
@@ -33,7 +33,12 @@ describe('EPERM is decided by facts', () => {
   });
   test('a signature that was not accepted', () => {
     const plan = planWith({}, { kernel: kernelFile({}, { signed: true }) });
-    const error = explainErrno(EPERM, plan, withPermission({ lockdown: 'confidentiality' }));
+    const error = explainErrno(
+      EPERM,
+      'kexec_file_load',
+      plan,
+      withPermission({ lockdown: 'confidentiality' }),
+    );
     expect(error.message).toMatch(/signature of \/boot\/vmlinuz\S+ was not accepted/);
   });
 });
@@ -41,7 +46,7 @@ describe('EPERM is decided by facts', () => {
 test.each([
   [EACCES, 'EACCES', /IMA/, 255],
   [EBUSY, 'EBUSY', /another kexec load/, 255],
-  [ENOSYS, 'ENOSYS', /no kexec_file_load/, 253],
+  [ENOSYS, 'ENOSYS', /syscall kexec_file_load not available/, 253],
   [EINVAL, 'EINVAL', /invalid/, 253],
   [ENOEXEC, 'ENOEXEC', /loaders/, 253],
   [constants.errno.EOPNOTSUPP, 'EOPNOTSUPP', /cannot load such an image/, 253],
@@ -54,7 +59,7 @@ test.each([
   [65, 'ENOPKG', /signature/, 255],
   [EXDEV, 'EXDEV', /cross-device/, 255],
 ])('errno %d is %s', (errno, name, message, exitCode) => {
-  const error = explainErrno(errno, planWith(), machine);
+  const error = explainErrno(errno, 'kexec_file_load', planWith(), machine);
   expect(error.code).toBe('load-failed');
   expect(error.message).toMatch(new RegExp(`: ${name}: `));
   expect(error.message).toMatch(message);
@@ -63,6 +68,54 @@ test.each([
 });
 
 test('an unload that failed says so', () => {
-  const error = explainErrno(EADDRNOTAVAIL, planUnload('crash', machine), machine);
+  const error = explainErrno(EADDRNOTAVAIL, 'kexec_file_load', planUnload('crash', machine), machine);
   expect(error.code).toBe('unload-failed');
+});
+
+describe('kexec_load', () => {
+  const explain = (errno: number, permission: Partial<MachineFacts['permission']> = {}) =>
+    explainErrno(errno, 'kexec_load', planWith({ choice: 'kexec_load' }), withPermission(permission));
+  test.each([
+    [
+      EPERM,
+      { lockdown: 'integrity', secureBoot: true },
+      /locked down \(integrity, Secure Boot is on\).*forbidden/,
+    ],
+    [EPERM, { capSysBoot: false }, /CAP_SYS_BOOT/],
+    [EPERM, {}, /forbids it to this process/],
+    [EACCES, { imaRules: ['appraise func=KEXEC_KERNEL_CHECK'] }, /no file to appraise \(seen: appraise func/],
+    [EACCES, {}, /no file to appraise$/],
+    [ENOSYS, {}, /syscall kexec_load not available/],
+    [EADDRNOTAVAIL, {}, /outside of the reserved memory \(201326592 bytes\)/],
+    [EINVAL, {}, /flags or the segments/],
+    [EBUSY, {}, /another kexec load/],
+    [ENOMEM, {}, /too little free memory/],
+  ])('errno %d, %o', (errno, permission, message) => {
+    const error = explain(errno, permission);
+    expect(error.message).toMatch(/^kexec_load failed: E/);
+    expect(error.message).toMatch(message);
+    expect(error.fix).toBeTruthy();
+    // There is nothing that could be tried after it.
+    expect(error.exitCode).toBe(255);
+  });
+  test('facts for programs', () => {
+    expect(explain(EPERM, { lockdown: 'integrity', secureBoot: true }).toJSON()).toMatchObject({
+      error: 'load-failed',
+      facts: {
+        errno: 'EPERM',
+        syscall: 'kexec_load',
+        lockdown: 'integrity',
+        secureBoot: true,
+        ima: '',
+        crashSize: 201326592,
+      },
+    });
+  });
+});
+
+test('an unsigned kernel in a signed envelope', () => {
+  const uki = { commandLine: null, initrd: null, dtb: null, signed: true };
+  const kernel = { ...kernelFile(), wrapping: ['uki'] as const, uki };
+  const error = explainErrno(EKEYREJECTED, 'kexec_file_load', planWith({}, { kernel }), machine);
+  expect(error.message).toMatch(/the kernel inside the unified image carries no signature/);
 });

@@ -13,19 +13,19 @@ import {
 describe('packSegments', () => {
   test('lays segments out as the kernel reads them, with addresses that lead to the bytes', () => {
     const segments = [
-      { buf: Buffer.from('purgatory'), mem: 0x63fff7000n, memsz: 0x9000 },
-      { buf: Buffer.from('initrd, longer'), mem: 0x63c923000n, memsz: 0x2dd000 },
+      { bytes: Buffer.from('purgatory'), mem: 0x63fff7000, memsz: 0x9000 },
+      { bytes: Buffer.from('initrd, longer'), mem: 0x63c923000, memsz: 0x2dd000 },
     ];
     const packed = packSegments(segments);
     expect(packed.length).toBe(64);
-    for (const [i, { buf, mem, memsz }] of segments.entries()) {
+    for (const [i, { bytes, mem, memsz }] of segments.entries()) {
       const read = readStruct(kexecSegmentLayout, packed, i * 32);
-      expect([read.mem, read.memsz, read.bufsz]).toEqual([mem, memsz, buf.length]);
-      expect(Buffer.from(koffi().view(read.buf, read.bufsz)).toString()).toBe(buf.toString());
+      expect([read.mem, read.memsz, read.bufsz]).toEqual([mem, memsz, bytes.length]);
+      expect(Buffer.from(koffi().view(read.buf, read.bufsz)).toString()).toBe(bytes.toString());
     }
   });
   test('has no address for a segment of zeros', () => {
-    const packed = packSegments([{ buf: new Uint8Array(0), mem: 0x100000n, memsz: 4096 }]);
+    const packed = packSegments([{ bytes: new Uint8Array(0), mem: 0x100000, memsz: 4096 }]);
     expect(readStruct(kexecSegmentLayout, packed).buf).toBe(0n);
   });
 });
@@ -40,8 +40,8 @@ describe('the calls return errno as a value', () => {
     expect(reasons).toContain(errnoName(result.ok ? 0 : result.errno));
   });
   test('kexec_load', () => {
-    const segment = { buf: Buffer.alloc(4096), mem: 0x100000n, memsz: 4096 };
-    const result = kexecLoad(0x100000n, [segment], noSuchFlags);
+    const segment = { bytes: Buffer.alloc(4096), mem: 0x100000, memsz: 4096 };
+    const result = kexecLoad(0x100000, [segment], noSuchFlags);
     expect(result.ok).toBe(false);
     expect(reasons).toContain(errnoName(result.ok ? 0 : result.errno));
   });

@@ -7,10 +7,13 @@ import {
   capabilities,
   hasCapability,
   type IomemRange,
+  numberedEntries,
   parseIomem,
   rangesNamed,
+  readBytes,
   readCommandLine,
   readFiveLevel,
+  readHex,
   readIomem,
   readKexecState,
   readKexecSysctls,
@@ -188,5 +191,32 @@ describe('place of VMCOREINFO', () => {
 
   test('a kernel without the file', () => {
     expect(readVmcoreinfoPlace(root)).toBeNull();
+  });
+});
+
+describe('files of numbers and bytes', () => {
+  test.each([
+    ['0x63fc39400\n', 0x6_3fc3_9400n],
+    ['1bfc3da00\n', 0x1_bfc3_da00n],
+    ['0xFFFFFFFEFFBFDB18', 0xffff_fffe_ffbf_db18n],
+    ['', null],
+    ['0x', null],
+    ['0x10000000000000000', null],
+    ['0x12 0x34', null],
+  ])('hexadecimal %j', (text, value) => {
+    put('file', text);
+    expect(readHex(root, 'file')).toBe(value);
+  });
+  test('bytes as they are, null without a file', () => {
+    put('file', 'a\0b');
+    expect([...readBytes(root, 'file')!]).toEqual([0x61, 0, 0x62]);
+    expect(readBytes(root, 'other')).toBeNull();
+    expect(readHex(root, 'other')).toBeNull();
+  });
+  test('numbered entries by their number, not by their name', () => {
+    for (const name of ['cpu10', 'cpu9', 'cpu', 'cpufreq', 'cpu2x', '7']) put(`list/${name}/file`, '');
+    expect(numberedEntries(root, 'list', 'cpu')).toEqual([9, 10]);
+    expect(numberedEntries(root, 'list')).toEqual([7]);
+    expect(numberedEntries(root, 'nowhere')).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@
 import { workerData } from 'node:worker_threads';
 import { Vmcoreinfo } from '../../formats/vmcoreinfo.ts';
 import type { PfnRange } from '../../lib/bitmap.ts';
+import { keepHeapSmall } from '../../system/heap.ts';
 import { EraseFilter, type ErasePiece } from '../erase/apply.ts';
 import { mapPages, type PageDescriptors } from '../filter/page-map.ts';
 import { openSource } from '../input/open.ts';
@@ -62,6 +63,8 @@ function serve(settings: WorkerSettings, ring: JobRing): void {
   source.close();
 }
 
+// Undone for the whole process by the start of this thread.
+keepHeapSmall();
 const settings = workerData as WorkerSettings;
 const ring = new JobRing(settings.ring);
 try {

@@ -39,7 +39,11 @@ export function excludePages(work: FilterWork, progress: Progress, total = work.
     for (const run of reader.read(from, Math.min(to + 1, sectionEnd))) {
       verdict.doubts.unreadable += populationBetween(bitmap, judgedUpTo, run.start);
       const end = Math.min(run.end, to);
-      if (run.start < end) judgeRun(work, verdict, { ...run, end, readable: run.end });
+      if (run.start < end) {
+        // Spelled out: V8 makes a new hidden class for each `{ ...run, end }`, which stays until the old heap is full.
+        const { words, origin, start } = run;
+        judgeRun(work, verdict, { words, origin, start, end, readable: run.end });
+      }
       judgedUpTo = Math.max(judgedUpTo, end);
     }
     verdict.doubts.unreadable += populationBetween(bitmap, judgedUpTo, to);

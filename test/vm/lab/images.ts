@@ -95,7 +95,13 @@ export async function guestImage(kernel: LabKernel): Promise<string> {
     kernelRelease: kernel.release,
     modulesRoot: kernel.modulesRoot,
     modules: guestModules,
-    nodeTree: { node: process.execPath, libraries: [], koffi: koffiAddon(), bundles: [] },
+    // What kernels are unwrapped with.
+    nodeTree: {
+      node: process.execPath,
+      libraries: ['libzstd.so.1', 'liblzma.so.5', 'liblz4.so.1'],
+      koffi: koffiAddon(),
+      bundles: [],
+    },
   };
   const builder = sourcesOf('src/kdump/image', 'src/formats');
   const key = contentHash([JSON.stringify(plan), process.version, ...builder]);

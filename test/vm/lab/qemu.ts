@@ -20,6 +20,7 @@ export type MachineOptions = {
   /** QEMU's name of the processor; `max` has 5-level paging. */
   cpu?: string;
   balloon?: boolean;
+  vga?: boolean;
   /** Seconds after which the machine is ended, whatever it does. */
   deadline: number;
 };
@@ -45,6 +46,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     ...['-qmp', `unix:${socket},server=on,wait=off`],
     ...options.disks.flatMap((disk) => ['-drive', `file=${disk},format=raw,if=virtio,cache=unsafe`]),
     ...(options.balloon === true ? ['-device', 'virtio-balloon-pci'] : []),
+    ...(options.vga === true ? ['-device', 'VGA'] : []),
   ];
   // The machine dies with its owner, also when that one is killed and the deadline below with it.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
