@@ -1,0 +1,33 @@
+// The service on a real Debian: package installed, `systemctl enable --now kdump`, crash, reboot, and what is there then.
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { verify } from '../../src/dump/verify.ts';
+import { onlyDump, type RoadResult, walkRoad } from './lab/debian/road.ts';
+
+const roads: RoadResult[] = [];
+afterAll(async () => {
+  for (const road of roads) await road.remove();
+});
+const walk: typeof walkRoad = async (options) => {
+  const road = await walkRoad(options);
+  roads.push(road);
+  return road;
+};
+
+describe('with nothing but the defaults', () => {
+  test('a crash is saved below /var/crash, and status tells the story', async () => {
+    const road = await walk({});
+    expect(road.said('enable').status).toBe(0);
+    expect(road.said('status')).toMatchObject({ status: 0, text: expect.stringMatching(/^Kdump is operational/) });
+    const copy = join(road.results, 'crash');
+    expect(await road.guest.read('root', '/var/crash', copy)).toBe(true);
+    const { path, files, report } = onlyDump(copy);
+    expect(report).toMatchObject({ state: 'complete', errors: [] });
+    expect(files).toEqual(
+      expect.arrayContaining(['dump.json', 'kexec-dmesg.log', 'vmcore', 'vmcore-dmesg.txt']),
+    );
+    expect(verify([join(path, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    expect(road.said('status-after')).toMatchObject({ status: 0, text: expect.stringMatching(/ended in a crash/) });
+    expect(JSON.parse(road.said('list').text)).toHaveLength(1);
+  });
+});
