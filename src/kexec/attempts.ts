@@ -1,5 +1,6 @@
 import { KdumpError } from '../lib/errors.ts';
 import type { InitrdImage } from './image/kernel-image.ts';
+import type { MemoryRange } from './layout/layout-facts.ts';
 import type { LoadRequest } from './request.ts';
 import type { SegmentPlan } from './segments/plan-segments.ts';
 import type { Segment } from './segments/segment.ts';
@@ -26,6 +27,8 @@ export type PlacedAttempt = {
   /** Physical address of the first instruction. */
   readonly entry: number;
   readonly segments: readonly Segment[];
+  /** The memory that the next kernel is told of. */
+  readonly e820: readonly MemoryRange[];
   /** What the purgatory checks, hexadecimal; null: it checks nothing. */
   readonly digest: string | null;
   readonly warnings: readonly string[];
@@ -58,8 +61,8 @@ export function placedAttempt({ type, placing }: LoadRequest, plan: SegmentPlan)
   if (type === 'crash') flags.push('KEXEC_ON_CRASH');
   if (placing.preserveContext) flags.push('KEXEC_PRESERVE_CONTEXT');
   if (placing.hotplug && type === 'crash') flags.push('KEXEC_UPDATE_ELFCOREHDR');
-  const { commandLine, entry, segments, digest, warnings } = plan;
-  return { ...segmentless(flags), commandLine, entry, segments, digest, warnings };
+  const { commandLine, entry, segments, e820, digest, warnings } = plan;
+  return { ...segmentless(flags), commandLine, entry, segments, e820, digest, warnings };
 }
 
 /** A call of kexec_load without segments, which unloads. */
@@ -72,6 +75,7 @@ export function segmentless(flags: readonly KexecLoadFlag[]): PlacedAttempt {
     commandLine: '',
     entry: 0,
     segments: [],
+    e820: [],
     digest: null,
     warnings: [],
   };

@@ -30,7 +30,13 @@ export function readLoadFacts(
   seed: 'random' | 'zeros' = 'random',
 ): LoadFacts {
   const kernel = openAny(kernelPath);
-  const initrd = initrdPath === null ? initrdOf(kernel) : openInitrd(initrdPath);
+  let initrd: InitrdImage | null;
+  try {
+    initrd = initrdPath === null ? initrdOf(kernel) : openInitrd(initrdPath);
+  } catch (error) {
+    kernel.close();
+    throw error;
+  }
   return {
     kernel,
     initrd,

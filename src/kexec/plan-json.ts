@@ -26,5 +26,6 @@ function attemptToJson(attempt: Attempt): object {
       sha256: createHash('sha256').update(bytes).digest('hex'),
       verified,
     })),
+    e820: attempt.e820.map(({ start, end, type }) => `${hex(start)}-${hex(end - 1)} ${type}`),
   };
 }

@@ -63,7 +63,7 @@ describe.each(roads)('$kernel, armed by $arm, $wrapping', ({ kernel: name, arm, 
       );
       const told = await theirs.run(['-l', '-d', `${level}`, '-f', vmcore, at('theirs')]);
       expect(told, told.stderr).toMatchObject({ status: 0 });
-      expectSameDump(at('ours'), at('theirs'));
+      expectSameDump(at('ours'), at('theirs'), partialFrames(vmcore));
     }
   });
 
@@ -95,17 +95,29 @@ describe.each(roads)('$kernel, armed by $arm, $wrapping', ({ kernel: name, arm, 
   });
 });
 
-/** MiB. */
-const [reservedSize, reservedAt] = [192, 256];
+/** Frames that begin or end the machine's memory somewhere in their middle, as 640 KiB less the BIOS's part does. */
+function partialFrames(path: string): number[] {
+  const source = new ElfSource(new FileBytes(path));
+  const borders = source.ranges.flatMap(({ start, end }) => [start, end]);
+  source.close();
+  return [...new Set(borders.filter((at) => at % 4096 !== 0).map((at) => Math.floor(at / 4096)))];
+}
+
+/** Where the memory for the crash kernel is, as 6.1 says when it has reserved it. */
+function reservedMemory({ console }: Machine): { start: number; size: number } {
+  const found = /Reserving (\d+)MB of memory at (\d+)MB for crashkernel/.exec(console.text());
+  if (found === null) throw console.error('the kernel did not say where it reserved memory');
+  return { start: Number(found[2]) * 2 ** 20, size: Number(found[1]) * 2 ** 20 };
+}
 
 /** Changes the byte behind the capture image in the machine's memory: nothing uses it, but it is loaded. */
 async function spoil(machine: Machine, image: string): Promise<void> {
-  const start = reservedAt * 2 ** 20;
-  const memory = await readPhysical(machine, start, reservedSize * 2 ** 20);
+  const { start, size } = reservedMemory(machine);
+  const memory = await readPhysical(machine, start, size);
   const head = readFileSync(image).subarray(0, 4096);
   const at = memory.indexOf(head);
   expect(at, 'the capture image in memory').toBeGreaterThan(0);
-  const { size: length } = statSync(image);
+  const length = statSync(image).size;
   expect(length % 4096, 'the image ends within a page').toBeGreaterThan(0);
   await writePhysical(machine, start + at + length, Uint8Array.of(0x55));
 }
@@ -118,7 +130,6 @@ describe('a byte of what is loaded has changed before the crash', () => {
       kernel: '6.1',
       arm,
       collector,
-      crashkernel: `${reservedSize}M@${reservedAt}M`,
       whenArmed: (machine) => spoil(machine, image),
     });
   };
@@ -126,8 +137,9 @@ describe('a byte of what is loaded has changed before the crash', () => {
   test('the purgatory refuses, says so, and the machine reboots', async () => {
     const result = await spoiled('-c');
     try {
-      const refusal = result.console.find(/sha256|digest/i);
-      expect(refusal?.text).toBeDefined();
+      const refusal = 'purgatory: loaded segments have changed (SHA-256); the kernel is not started';
+      expect(result.console.text()).toContain(refusal);
+      expect(result.console.text()).toMatch(/expected: [0-9a-f]{64}\n\s*found: {4}[0-9a-f]{64}/);
       expect(result.dumpDirectory).toBeUndefined();
       expect(result.console.find(/\blab: rebooted after the crash/)).toBeDefined();
     } finally {

@@ -6,7 +6,8 @@ import { setupHeader } from '../../src/formats/bzimage.ts';
 import { writeStruct } from '../../src/lib/layout.ts';
 import { type GuestResult, runGuest } from './lab/guest.ts';
 import { guestImage, kexecProgram } from './lab/images.ts';
-import { kernelNames, type LabKernel, labKernel } from './lab/lab.ts';
+import { kernelNames, labKernel, peer } from './lab/lab.ts';
+import { peerFiles } from './lab/peers.ts';
 import { wrappedKernel, wrappings } from './lab/wrapped-kernel.ts';
 
 /** Shell functions of the guest: `try NAME OPTION…` runs kexec and keeps how it ended and what is loaded then. */
@@ -45,16 +46,10 @@ async function kexecFiles(): Promise<Record<string, string>> {
 }
 
 describe.each(kernelNames)('Linux %s', (name) => {
-  let kernel: LabKernel;
   let guest: GuestResult;
-  const ways = ['-s', '-c', '-a'] as const;
-  /** The kernel's own loader takes a bzImage and nothing else. */
-  const loads = wrappings.flatMap((wrapping) =>
-    ways.filter((way) => wrapping !== 'vmlinux' || way !== '-s').map((way) => ({ wrapping, way })),
-  );
 
   beforeAll(async () => {
-    kernel = await labKernel(name);
+    const kernel = await labKernel(name);
     const files = Object.fromEntries(
       await Promise.all(wrappings.map(async (w) => [`boot/${w}`, await wrappedKernel(kernel, w)] as const)),
     );
@@ -64,33 +59,43 @@ describe.each(kernelNames)('Linux %s', (name) => {
       memory: 1024,
       diskSize: 768,
       deadline: 400,
-      files: { ...files, ...(await kexecFiles()), 'boot/initrd': await guestImage(kernel) },
+      files: {
+        ...files,
+        ...(await kexecFiles()),
+        ...(await peerFiles(await peer('kexec'))),
+        'boot/plain': kernel.vmlinuz,
+        'boot/initrd': await guestImage(kernel),
+      },
       script: `${tryFunctions}
+options="--initrd=/disk/boot/initrd --append=console=ttyS0"
 try empty -S
 for image in ${wrappings.join(' ')}; do
-  for way in -s -c -a; do
-    [ $image$way = vmlinux-s ] && continue
-    try crash-$image$way -p $way /disk/boot/$image --initrd=/disk/boot/initrd --append="console=ttyS0"
-    try unload-$image$way -p -u
-    try normal-$image$way -l $way /disk/boot/$image --initrd=/disk/boot/initrd --append="console=ttyS0"
-    try forget-$image$way -u
-  done
+  first=-s
+  [ $image = vmlinux ] && first=-a
+  try crash-$image -p $first /disk/boot/$image $options
+  try normal-$image -l -c /disk/boot/$image $options
+  try unload-$image -p -u
+  try forget-$image -u
 done
 try vmlinux-by-file -p -s /disk/boot/vmlinux
 try uki-alone -p /disk/boot/uki --dry-run
+for type in -p -l; do
+  try plan$type $type -c --dry-run /disk/boot/plain $options
+  /disk/peer/ld.so --library-path /disk/peer /disk/peer/kexec $type -c -d /disk/boot/plain $options >/disk/results/theirs$type 2>&1
+done
 finish finished`,
     });
   });
   afterAll(() => guest?.remove());
 
-  test.each(loads)('$wrapping is loaded and unloaded by $way', ({ wrapping, way }) => {
+  test.each(wrappings)('%s is loaded by the kernel or by us, and unloaded', (wrapping) => {
     for (const [step, crashLoaded, loaded] of [
       ['crash', true, false],
-      ['unload', false, false],
-      ['normal', false, true],
+      ['normal', true, true],
+      ['unload', false, true],
       ['forget', false, false],
     ] as const)
-      expect(endingOf(guest, `${step}-${wrapping}${way}`), step).toMatchObject({
+      expect(endingOf(guest, `${step}-${wrapping}`), step).toMatchObject({
         status: 0,
         crashLoaded,
         loaded,
@@ -111,6 +116,50 @@ finish finished`,
   test("a unified kernel image's own command line is used when none is given", () => {
     expect(JSON.parse(endingOf(guest, 'uki-alone').out)).toMatchObject({
       commandLine: expect.stringContaining('lab.from-uki'),
+    });
+  });
+
+  describe.each(['-p', '-l'])('what %s places', (type) => {
+    type Placed = {
+      segments: { name: string; mem: string; memsz: string }[];
+      e820: string[];
+      commandLine: string;
+    };
+    const ours = (): Placed => JSON.parse(endingOf(guest, `plan${type}`).out).first;
+    const theirs = () => readFileSync(join(guest.results, `theirs${type}`), 'utf8');
+
+    test('lies where the C tool puts it', () => {
+      const placed = [...theirs().matchAll(/\.mem {3}= (0x\w+)\nsegment\[\d\]\.memsz = (0x\w+)/g)].map(
+        ([, mem, memsz]) => ({ mem, memsz }),
+      );
+      // Our purgatory is smaller, and what the next kernel is told is in one piece.
+      const alike = ours().segments.filter(({ name }) => name !== 'purgatory' && name !== 'boot_params');
+      expect(alike.length).toBe(type === '-p' ? 4 : 2);
+      for (const { name, mem, memsz } of alike) expect(placed, name).toContainEqual({ mem, memsz });
+    });
+
+    test('is told of the same memory', () => {
+      const names: Record<string, string> = { 1: 'ram', 2: 'reserved', 3: 'acpi', 4: 'nvs' };
+      const table = theirs().slice(theirs().indexOf('E820 memmap'));
+      const told = [...table.matchAll(/^(\w{16})-(\w{16}) \((\d+)\)$/gm)].map(
+        ([, start, end, kind]) => [Number(`0x${start}`), Number(`0x${end}`), names[kind!]] as const,
+      );
+      // They name the first page of a crash kernel reserved, where there is nothing, and a piece of RAM that is no
+      // whole page; and they begin the RAM of a normal one behind the real mode's interrupt vectors.
+      const alike = told.filter(
+        ([start, end, kind]) =>
+          !(kind === 'ram' && end - start < 4096) && !(start === 0 && kind === 'reserved'),
+      );
+      const hex = (value: number) => `0x${value.toString(16)}`;
+      expect(alike.length).toBeGreaterThan(5);
+      expect(ours().e820).toEqual(
+        alike.map(([start, end, kind]) => `${hex(start === 0x400 ? 0 : start)}-${hex(end)} ${kind}`),
+      );
+    });
+
+    test('has the same command line', () => {
+      if (type === '-p') expect(theirs()).toContain(`\n${ours().commandLine}\n`);
+      else expect(ours().commandLine).toBe('console=ttyS0');
     });
   });
 });
@@ -178,7 +227,6 @@ describe('refusals', () => {
     writeStruct(setupHeader, bytes, 0, { kernel_alignment: 2 ** 29 });
     return bytes;
   }
-  /** The size of what cannot be loaded beside the kernel into 192 MiB; found by the checks only when exact. */
   const garbage = Buffer.alloc(65536, 'no kernel at all ');
 
   test('leave armed what was armed, or say that nothing is', async () => {
@@ -287,6 +335,11 @@ finish finished`,
         expect(ending.status, name).not.toBe(0);
         expect(ending.err, name).toMatch(/locked down|lockdown/);
       }
+      // The certificate comes from the firmware, by way of shim; without them even Debian's own kernel is a stranger.
+      const signed = endingOf(guest, 'signed');
+      expect(signed).toMatchObject({ status: 255, crashLoaded: false });
+      expect(signed.err).toMatch(/the signature of \/disk\/boot\/vmlinuz was not accepted.*NOT armed/);
+      expect(endingOf(guest, 'unload')).toMatchObject({ status: 0, crashLoaded: false, err: '' });
     } finally {
       guest.remove();
     }

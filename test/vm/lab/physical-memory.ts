@@ -20,6 +20,7 @@ export async function readPhysical({ qmp }: Machine, address: number, length: nu
   }
 }
 
+const packet = /\$([^#]*)#[0-9a-f]{2}/;
 /** Milliseconds for the whole conversation with the stub. */
 const patience = 20_000;
 
@@ -56,26 +57,28 @@ function converse(path: string, packets: readonly string[]): Promise<void> {
     const waiting = [...packets];
     let text = '';
     const send = () => {
-      const packet = waiting.shift();
-      if (packet === undefined) {
+      const next = waiting.shift();
+      if (next === undefined) {
         clearTimeout(timer);
         socket.end(resolve);
         return;
       }
-      const sum = [...packet].reduce((total, letter) => total + letter.charCodeAt(0), 0) & 0xff;
-      socket.write(`$${packet}#${sum.toString(16).padStart(2, '0')}`);
+      const sum = [...next].reduce((total, letter) => total + letter.charCodeAt(0), 0) & 0xff;
+      socket.write(`$${next}#${sum.toString(16).padStart(2, '0')}`);
     };
     socket.setEncoding('latin1');
     socket.on('connect', send);
     socket.on('error', (error) => fail(error.message));
     socket.on('data', (piece: string) => {
       text += piece;
-      const answer = /\$([^#]*)#[0-9a-f]{2}/.exec(text);
-      if (answer === null) return;
-      text = text.slice(answer.index + answer[0].length);
-      socket.write('+');
-      if (answer[1] === 'OK') send();
-      else fail(`answered ${answer[1]} after ${packets.length - waiting.length} packets`);
+      for (let answer = packet.exec(text); answer !== null; answer = packet.exec(text)) {
+        text = text.slice(answer.index + answer[0].length);
+        socket.write('+');
+        // That the machine has stopped is told unasked.
+        if (/^[ST]/.test(answer[1]!)) continue;
+        if (answer[1] === 'OK') send();
+        else fail(`answered ${answer[1]} after ${packets.length - waiting.length} packets`);
+      }
     });
   });
 }
