@@ -16,6 +16,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { peer } from '../test/vm/lab/peers.ts';
 import { benchInput, type InputName, inputNames } from './inputs.ts';
+import { compareKexec } from './kexec.ts';
 import { type Collector, dump, median, type Run } from './run.ts';
 import { formatTable } from './table.ts';
 
@@ -56,7 +57,8 @@ const { values, positionals } = parseArgs({
   },
 });
 const rounds = Math.max(1, Number(values.rounds));
-const wanted = (values.input ?? (positionals.length > 0 ? [] : inputNames)).map(inputName);
+const named = values.input ?? (positionals.length > 0 ? [] : [...inputNames, 'kexec']);
+const wanted = named.filter((name) => name !== 'kexec').map(inputName);
 
 const debian = await peer('makedumpfile');
 /**
@@ -79,11 +81,12 @@ const variants: Variant[] = values.threads
 
 let failures = 0;
 for (const input of await inputs()) await compare(input);
+if (named.includes('kexec')) await compareKexec(rounds);
 process.exitCode = failures > 0 ? 1 : 0;
 
 function inputName(name: string): InputName {
   const found = inputNames.find((known) => known === name);
-  if (found === undefined) throw new Error(`--input ${name}: there is ${inputNames.join(', ')}`);
+  if (found === undefined) throw new Error(`--input ${name}: there is ${inputNames.join(', ')}, kexec`);
   return found;
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Our collector against Debian's, turn by turn on the same vmcores. Options: bench/README.md
+# Our collector and kexec against Debian's, turn by turn on the same files. Options: bench/README.md
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

@@ -22,6 +22,7 @@ programs='
   lz4 lz4
   gzip gzip
   dracut dracut-core
+  mmdebstrap mmdebstrap
   systemctl systemd
 '
 # Packages without a program of their own: codecs that are loaded by FFI, the keys of Debian's archive.

@@ -1,17 +1,18 @@
-// The unit as systemd reads it, its commands run by our own programs: an option that changes breaks the unit here.
+// Units, generator and udev rule, as systemd and udev read them, and as our own program takes what they call.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bundleCommands } from './helpers/bundle.ts';
-import { fixtureRoot } from './kexec/fixtures.ts';
-import { syntheticHead, syntheticSize } from './kexec/synthetic-kernel.ts';
+import { describe, expect, test } from 'vitest';
+import { verbs } from '../src/cli/kdumpctl/verbs.ts';
+import { parseAssignments } from '../src/kdump/config/assignments.ts';
+import { readSettings } from '../src/kdump/config/settings.ts';
+import { commandLineDefaults } from '../src/kdump/config/variables.ts';
+import { withRoot } from './kdump/config/fixtures.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
-const release = '6.1.0-unit';
-type Settings = Readonly<Record<string, string>>;
+const read = (path: string): string => readFileSync(join(project, path), 'utf8');
 
 /** Section → key → values in order; comments and blank lines left out (systemd.syntax(7)). */
 function parseUnit(text: string): Map<string, Map<string, string[]>> {
@@ -31,169 +32,190 @@ function parseUnit(text: string): Map<string, Map<string, string[]>> {
   return unit;
 }
 
-/** Splits at blanks; quotes hold a word together, as in systemd.exec(5). */
-function splitWords(text: string): string[] {
-  return [...text.matchAll(/(?:[^\s"']|"[^"]*"|'[^']*')+/g)].map(([word]) => word.replaceAll(/["']/g, ''));
-}
-
-/** %v, $NAME as a word of its own (words of its value), ${NAME} anywhere (part of one word): systemd.service(5). */
-function commandWords(line: string, settings: Settings): string[] {
-  const settingOf = (name: string): string => settings[name] ?? expect.fail(`${name} is not set`);
-  return splitWords(line.replaceAll('%v', release)).flatMap((word) => {
-    const alone = /^\$(\w+)$/.exec(word)?.[1];
-    if (alone !== undefined) return splitWords(settingOf(alone));
-    return [word.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => settingOf(name))];
-  });
-}
-
-const assignment = (text: string): [string, string] => {
-  const [, name, value] = /^(\w+)=(.*)$/.exec(text) ?? expect.fail(`no assignment: ${text}`);
-  return [name!, value!];
+const units = readdirSync(join(project, 'systemd')).filter((name) => name.endsWith('.service'));
+const unitNamed = (name: string) => {
+  const unit = parseUnit(read(`systemd/${name}`));
+  return (section: string, key: string): string[] => unit.get(section)?.get(key) ?? [];
 };
 
-const unit = parseUnit(readFileSync(join(project, 'systemd/kdump.service'), 'utf8'));
-const service = unit.get('Service')!;
-const lines = (key: string): string[] => service.get(key) ?? expect.fail(`the unit has no ${key}`);
-const defaults: Settings = Object.fromEntries(
-  lines('Environment').flatMap((line) =>
-    splitWords(line).map((word) => assignment(word.replaceAll('%v', release))),
-  ),
-);
-/** The lines of the example that are settings, as if they were not commented out. */
-const example: Settings = Object.fromEntries(
-  readFileSync(join(project, 'systemd/kdump-tools.default'), 'utf8')
-    .split('\n')
-    .filter((line) => /^#\w+=/.test(line))
-    .map((line) => {
-      const [name, quoted] = assignment(line.slice(1));
-      return [name, /^"([^"]*)"$/.exec(quoted)?.[1] ?? expect.fail(`not quoted: ${line}`)];
-    }),
-);
-
-let directory: string;
-const file = (name: string) => join(directory, name);
-
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'kdump-unit-'));
-  await bundleCommands(['kexec', 'mkdumprd', 'capture'], directory);
-  writeFileSync(file('vmlinuz'), syntheticHead());
-  truncateSync(file('vmlinuz'), syntheticSize);
-  writeFileSync(file('capture.img'), 'x'.repeat(3_000_000));
-  // mkdumprd looks for koffi before it looks for modules.
-  writeFileSync(file('koffi.node'), '');
-});
-afterAll(() => rmSync(directory, { recursive: true }));
-
-/** Runs a command line of the unit with our program of that name, and more arguments behind its own. */
-function runLine(line: string, settings: Settings, ...more: string[]) {
-  const [name, ...args] = commandWords(line, settings);
-  const { status, stdout, stderr } = spawnSync(process.execPath, [file(`${name}.mjs`), ...args, ...more], {
+test.each(units)('systemd finds nothing wrong with %s', (name) => {
+  const { stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', join(project, 'systemd', name)], {
     encoding: 'utf8',
-    timeout: 20_000,
   });
-  return { status, stdout, stderr };
-}
-
-const here = (): Settings => ({
-  ...defaults,
-  KDUMP_KERNEL: file('vmlinuz'),
-  KDUMP_IMAGE: file('capture.img'),
+  // Our program is not installed where the tests run.
+  const complaints = stderr
+    .split('\n')
+    .filter((line) => line !== '' && !/Command kdumpctl is not executable/.test(line));
+  expect(complaints).toEqual([]);
 });
-const vm = ['--dry-run', `--root=${fixtureRoot('vm-512m')}`];
+
+test.each(units)('every verb that %s calls is one', (name) => {
+  const lines = ['ExecStart', 'ExecReload', 'ExecStop'].flatMap((key) => unitNamed(name)('Service', key));
+  for (const line of lines.filter((text) => text.includes('kdumpctl'))) {
+    const [, verb] = /^kdumpctl (\S+)( --early)?$/.exec(line) ?? expect.fail(line);
+    expect(Object.keys(verbs)).toContain(verb);
+  }
+});
 
 describe('kdump.service', () => {
-  test('names the files of the running kernel', () => {
-    expect(defaults).toMatchObject({
-      KDUMP_KERNEL: `/boot/vmlinuz-${release}`,
-      KDUMP_IMAGE: `/var/lib/kdump/capture-${release}.img`,
-    });
-  });
-
-  test('loads the crash kernel with the image and the whole command line', () => {
-    const { status, stdout, stderr } = runLine(lines('ExecStart')[0]!, here(), ...vm);
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(JSON.parse(stdout)).toMatchObject({
-      action: 'load',
-      type: 'crash',
-      kernel: { path: file('vmlinuz') },
-      initrd: { path: file('capture.img') },
-      commandLine: defaults.KDUMP_COMMANDLINE,
-    });
+  const unit = unitNamed('kdump.service');
+  test('is driven by kdumpctl, and stays active once the machine is armed', () => {
+    expect(unit('Service', 'ExecStart')).toEqual(['kdumpctl start']);
+    expect(unit('Service', 'ExecReload')).toEqual(['kdumpctl reload']);
+    expect(unit('Service', 'ExecStop')).toEqual(['kdumpctl stop']);
+    expect([unit('Service', 'Type'), unit('Service', 'RemainAfterExit')]).toEqual([['oneshot'], ['yes']]);
+    expect(unit('Install', 'WantedBy')).toEqual(['multi-user.target']);
   });
 
   test('fails, and is not skipped, when no memory is reserved', () => {
-    const server = ['--dry-run', `--root=${fixtureRoot('server-24g')}`];
-    const { status, stderr } = runLine(lines('ExecStart')[0]!, here(), ...server);
-    expect(status).toBe(1);
-    expect(stderr).toMatch(/Memory for crashkernel is not reserved/);
-    // A "-" before the command would ignore its status, a condition would skip the unit.
-    for (const key of ['ExecStartPre', 'ExecStart']) {
-      for (const line of lines(key)) expect(line).toMatch(/^[a-z]/);
-    }
-    const conditions = [...unit.values()].flatMap((section) => [...section.keys()]);
-    expect(
-      conditions.filter((key) => /^(Condition|Assert|ExecCondition|SuccessExitStatus)/.test(key)),
-    ).toEqual([]);
+    // A "-" before a command would ignore its status, a condition would skip the unit.
+    expect(read('systemd/kdump.service')).not.toMatch(
+      /^(Condition|Assert|ExecCondition|SuccessExitStatus)|^Exec\w+=-/m,
+    );
   });
 
-  test('unloads the crash kernel', () => {
-    const { status, stdout } = runLine(lines('ExecStop')[0]!, here(), ...vm);
-    expect(status).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ action: 'unload', type: 'crash' });
+  test('is not stopped when the machine goes down', () => {
+    expect(unit('Unit', 'DefaultDependencies')).toEqual(['no']);
+    for (const key of ['Conflicts', 'RequiresMountsFor', 'BindsTo', 'PartOf', 'Requires'])
+      expect(unit('Unit', key)).toEqual([]);
+    expect(unit('Service', 'StateDirectory')).toEqual([]);
   });
 
-  test('stays active once the machine is armed', () => {
-    expect([lines('Type'), lines('RemainAfterExit')]).toEqual([['oneshot'], ['yes']]);
-    expect(unit.get('Install')?.get('WantedBy')).toEqual(['multi-user.target']);
-  });
-
-  test('makes the directories that its defaults name', () => {
-    const made = lines('ExecStartPre')
-      .find((line) => line.startsWith('mkdir '))!
-      .split(' ');
-    expect(made).toContain('/var/lib/kdump');
-    expect(made).toContain('/var/crash');
-    expect(splitWords(defaults.KDUMP_IMAGE_OPTIONS!)).toEqual(['--path', '/var/crash']);
+  test('never waits for ever', () => {
+    expect(unit('Service', 'TimeoutStartSec')).toEqual(['1h']);
   });
 });
 
-describe('the image', () => {
-  const line = lines('ExecStartPre').find((candidate) => candidate.startsWith('mkdumprd '))!;
+test('kdump-early.service comes first, and leaves a machine without reserved memory to kdump.service', () => {
+  const unit = unitNamed('kdump-early.service');
+  expect(unit('Unit', 'Before')).toEqual(['kdump.service']);
+  expect(unit('Unit', 'ConditionKernelCommandLine')).toEqual(['crashkernel']);
+  expect(unitNamed('kdump.service')('Unit', 'After').join(' ')).toContain('kdump-early.service');
+  expect(unitNamed('kdump.service')('Install', 'Also')).toEqual(['kdump-early.service kdump-notify.service']);
+});
 
-  test('is kept when it is there', () => {
-    expect(runLine(line, here())).toEqual({
-      status: 0,
-      stdout: `${file('capture.img')} is there already\n`,
-      stderr: '',
+test('kdump-capture.service runs in a crash kernel only, for as long as it takes', () => {
+  const unit = unitNamed('kdump-capture.service');
+  expect(unit('Unit', 'ConditionPathExists')).toEqual(['/etc/initrd-release', '/proc/vmcore']);
+  expect(unit('Service', 'TimeoutStartSec')).toEqual(['infinity']);
+});
+
+describe('kdump-generator', () => {
+  const wantsNetwork = (files: Record<string, string>, name = 'kdump'): boolean =>
+    withRoot(files, (root) => {
+      const [normal, early, late] = ['normal', 'early', 'late'].map((name) => join(root, name));
+      const script = join(project, 'systemd/kdump-generator');
+      const { status, stderr } = spawnSync('sh', [script, normal!, early!, late!, root], {
+        encoding: 'utf8',
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const drop = join(normal!, `${name}.service.d/50-network.conf`);
+      if (!existsSync(drop)) return false;
+      expect(readFileSync(drop, 'utf8')).toBe('[Unit]\nWants=network-online.target\n');
+      return true;
     });
+
+  test.each([
+    ['nfs server:/export\n', true],
+    ['  ssh root@host\n', true],
+    ['fallback_target nfs a:/b\n', true],
+    ['dracut_args --mount "a:/b /mnt nfs4 defaults"\n', true],
+    ['#ssh root@host\n', false],
+    ['sshkey /root/.ssh/id\n', false],
+    ['ext4 UUID=1\n', false],
+    ['', false],
+  ])('kdump.conf: %j', (text, wants) => {
+    expect(wantsNetwork({ 'etc/kdump.conf': text })).toBe(wants);
+    // And so do the settings: the two must not come apart.
+    const targets = withRoot({ 'etc/kdump.conf': text }, (root) => readSettings(root).settings.targets);
+    expect(targets.some(({ kind }) => kind === 'nfs' || kind === 'ssh')).toBe(wants);
   });
 
-  test('is built for the kernel of the unit when it is not', () => {
-    const settings = {
-      ...here(),
-      KDUMP_IMAGE: file('other.img'),
-      KDUMP_IMAGE_OPTIONS: `${defaults.KDUMP_IMAGE_OPTIONS} --target /dev/vda --fstype ext4 --modules-root ${directory}`,
-    };
-    const { status, stderr } = runLine(line, settings);
-    expect(status).toBe(1);
-    expect(stderr).toContain(`kernel ${release} has no modules`);
+  test.each([
+    ['SSH="root@host"\n', true],
+    ['export NFS=a:/b\n', true],
+    ['SSH=""\nNFS=\n', false],
+    ['#NFS="a:/b"\n', false],
+    ['SSH_KEY=/x\n', false],
+  ])('/etc/default/kdump-tools: %j', (text, wants) => {
+    expect(wantsNetwork({ 'etc/default/kdump-tools': text })).toBe(wants);
+    expect(wantsNetwork({ 'etc/default/kdump-tools': text, 'etc/kdump.conf': '' })).toBe(false);
+  });
+
+  test('for who is told by it', () => {
+    const conf = (text: string) => ({ 'etc/kdump.conf': text });
+    const told = (text: string) => wantsNetwork(conf(text), 'kdump-notify');
+    expect(told('notify boot post https://x/\n')).toBe(true);
+    expect(told('notify boot exec /x\nnotify capture post https://x/\nnfs a:/b\n')).toBe(false);
+    expect(wantsNetwork(conf('notify boot post https://x/\n'))).toBe(false);
+  });
+
+  test('does not mind that there are no settings', () => expect(wantsNetwork({ x: '' })).toBe(false));
+});
+
+describe('98-kdump.rules', () => {
+  const rules = read('udev/98-kdump.rules');
+  const lines = rules.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+
+  test('are keys with operators and values, and every label is there', () => {
+    for (const line of lines)
+      for (const key of line.split(/, (?=[A-Z])/)) expect(key).toMatch(/^[A-Z]+(\{\w+\})?(==|\+?=)"[^"]*"$/);
+    const named = (key: string) =>
+      [...rules.matchAll(new RegExp(`${key}="(\\w+)"`, 'g'))].map(([, name]) => name);
+    expect(new Set(named('GOTO'))).toEqual(new Set(named('LABEL')));
+  });
+
+  test('leave alone what the kernel does by itself, before anything else', () => {
+    expect(lines.slice(0, 2)).toEqual([
+      'SUBSYSTEM=="cpu", ATTRS{crash_hotplug}=="1", GOTO="kdump_end"',
+      'SUBSYSTEM=="memory", ATTRS{crash_hotplug}=="1", GOTO="kdump_end"',
+    ]);
+  });
+
+  test('make one reload of a burst, and lose none', () => {
+    const [, condition] = /ExecCondition='([^']*flock[^']*)'/.exec(rules) ?? expect.fail('no lock');
+    const directory = mkdtempSync(join(tmpdir(), 'kdump-udev-'));
+    try {
+      // Two seconds are as long as there is no file "over".
+      writeFileSync(join(directory, 'wait'), 'touch taken; until [ -e over ]; do sleep 0.02; done\n');
+      const lock = condition!
+        .replace('/run/kdump-hotplug.lock', 'lock')
+        .replace('/usr/bin/sleep 2', 'sh wait');
+      expect(lock).toBe('/usr/bin/flock --nonblock lock sh wait');
+      // As systemd does: the command runs when the condition ends with 0.
+      const event = `if ${lock}; then echo reload >> log; fi`;
+      const script = [
+        `(${event}) &`,
+        'until [ -e taken ]; do sleep 0.02; done',
+        ...Array(20).fill(event),
+        'touch over; wait',
+        event,
+      ];
+      spawnSync('sh', ['-c', script.join('\n')], { cwd: directory, timeout: 20_000 });
+      expect(readFileSync(join(directory, 'log'), 'utf8')).toBe('reload\nreload\n');
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });
 
 describe('kdump-tools.default', () => {
-  test('has an example for each setting of the unit and for no other', () => {
-    expect(Object.keys(example)).toEqual(Object.keys(defaults));
-    expect(lines('EnvironmentFile')).toEqual(['-/etc/default/kdump-tools']);
+  const text = read('systemd/kdump-tools.default');
+  /** The lines that are settings, as if they were not commented out. */
+  const examples = text.replaceAll(/^#(?=\w+=)/gm, '');
+
+  test('says nothing as it is installed', () => {
+    expect(parseAssignments(text, 'x').variables.size).toBe(0);
   });
 
-  test('has examples that our commands take', () => {
-    const settings = { ...example, KDUMP_KERNEL: file('vmlinuz'), KDUMP_IMAGE: file('capture.img') };
-    expect(runLine(lines('ExecStart')[0]!, settings, ...vm).status).toBe(0);
-    for (const line of lines('ExecStartPre').filter((candidate) => candidate.startsWith('mkdumprd ')))
-      expect(runLine(line, settings)).toMatchObject({ status: 0, stderr: '' });
+  test('has examples that count', () => {
+    const { findings } = withRoot({ 'etc/default/kdump-tools': examples }, readSettings);
+    expect(findings).toEqual([]);
   });
 
-  test('shows the default command line, with a console', () => {
-    expect(example.KDUMP_COMMANDLINE).toBe(`console=ttyS0 ${defaults.KDUMP_COMMANDLINE}`);
+  test('shows the default for what is added to the command line', () => {
+    expect(parseAssignments(examples, 'x').variables.get('KDUMP_CMDLINE_APPEND')?.value).toBe(
+      commandLineDefaults.append,
+    );
   });
 });

@@ -1,10 +1,15 @@
 import { existsSync } from 'node:fs';
 import { hostname, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type FinalAction, finalActions, targetName } from '../kdump/capture/config.ts';
+import { type FinalAction, finalActions, isMountedTarget, targetName } from '../kdump/capture/config.ts';
 import type { AssembledImage } from '../kdump/image/assemble.ts';
 import { buildImage, planCaptureImage } from '../kdump/image/capture-image.ts';
-import { writeCaptureTree } from '../kdump/image/capture-tree.ts';
+import {
+  type CaptureHandover,
+  handoverOfRequest,
+  readHandover,
+  writeCaptureTree,
+} from '../kdump/image/capture-tree.ts';
 import type { CaptureRequest } from '../kdump/image/settings.ts';
 import { describeError, exitCodeOf, KdumpError } from '../lib/errors.ts';
 import { getopt, hasOption, lastValue, type OptionSpec, type ParsedArguments } from '../lib/getopt.ts';
@@ -30,6 +35,7 @@ that /var/crash is on, and the image suits this machine and its running kernel.
       --into DIR          build no image: add the capture to the tree of an initramfs that dracut builds, which brings
                           drivers and mounts the target; of the options above, --path to --final-action apply
       --mounted-at DIR    with --into: where that initramfs mounts the target (default: /sysroot)
+      --handover FILE     with --into: everything about the capture, as kdumpctl writes it down; no other option applies
   -d, --debug             say what goes into the image
       --json              print what was built as JSON
   -h, --help              print this help
@@ -50,6 +56,7 @@ const options: readonly OptionSpec[] = [
   { name: 'if-missing' },
   { name: 'into', takesValue: true },
   { name: 'mounted-at', takesValue: true },
+  { name: 'handover', takesValue: true },
   { name: 'debug', short: 'd' },
   { name: 'json' },
   { name: 'help', short: 'h' },
@@ -66,6 +73,8 @@ const imageOnly = [
   'force',
   'if-missing',
 ] as const;
+/** What a handover says already. */
+const inHandover = ['path', 'host', 'core-collector', 'final-action', 'mounted-at'] as const;
 /** Where dracut mounts the root file system. */
 const defaultMountPoint = '/sysroot';
 
@@ -99,20 +108,36 @@ function addToTree(parsed: ParsedArguments): undefined {
   if (unfit !== undefined) throw wrongUsage(`--${unfit} says how an image is built, but --into builds none`);
   if (parsed.positionals.length > 0)
     throw wrongUsage(`--into takes no image and no kernel, but ${parsed.positionals[0]} was given`);
-  const mountPoint = lastValue(parsed, 'mounted-at') ?? defaultMountPoint;
-  const tree = writeCaptureTree(into, { ...captureRequest(parsed), mountPoint });
+  const { handover, request } = handoverOf(parsed);
+  const tree = writeCaptureTree(into, handover, request);
   if (hasOption(parsed, 'json')) return print(`${JSON.stringify({ into, ...tree }, undefined, 2)}\n`);
-  print(`${into}: capture added, dumps go to ${tree.config.path} below ${mountPoint}\n`);
+  const [target] = tree.config.targets;
+  print(
+    `${into}: capture added, dumps go to ${target.path ?? tree.config.path} ${isMountedTarget(target) ? 'below' : 'on'} ${targetName(target)}\n`,
+  );
   tellMissing(tree.missingLibraries);
   if (hasOption(parsed, 'debug'))
     for (const { path, bytes } of tree.files) print(`${mebibytes(bytes).padStart(8)} MiB  ${path}\n`);
+}
+
+function handoverOf(parsed: ParsedArguments): { handover: CaptureHandover; request: CaptureRequest } {
+  const request = captureRequest(parsed);
+  const file = lastValue(parsed, 'handover');
+  if (file === undefined) {
+    const mountPoint = lastValue(parsed, 'mounted-at') ?? defaultMountPoint;
+    return { handover: handoverOfRequest(request, mountPoint), request };
+  }
+  const unfit = inHandover.find((name) => hasOption(parsed, name));
+  if (unfit !== undefined) throw wrongUsage(`--handover says what --${unfit} would say`);
+  return { handover: readHandover(file), request };
 }
 
 function makeImage(parsed: ParsedArguments): undefined {
   const [path, kernelRelease = release(), ...more] = parsed.positionals;
   if (path === undefined || more.length > 0)
     throw wrongUsage(path === undefined ? 'no IMAGE given' : `unexpected argument "${more[0]}"`);
-  if (hasOption(parsed, 'mounted-at')) throw wrongUsage('--mounted-at is of use only with --into');
+  const stray = (['mounted-at', 'handover'] as const).find((name) => hasOption(parsed, name));
+  if (stray !== undefined) throw wrongUsage(`--${stray} is of use only with --into`);
   if (hasOption(parsed, 'if-missing')) {
     if (hasOption(parsed, 'force')) throw wrongUsage('--if-missing keeps an image and -f replaces it');
     if (existsSync(path)) return print(`${path} is there already\n`);
@@ -134,7 +159,7 @@ function makeImage(parsed: ParsedArguments): undefined {
     return print(`${JSON.stringify({ image: path, kernelRelease, config, ...described }, undefined, 2)}\n`);
   }
   print(
-    `${path}: ${mebibytes(image.bytes)} MiB for kernel ${kernelRelease}, dumps go to ${config.path} on ${targetName(config.target)}\n`,
+    `${path}: ${mebibytes(image.bytes)} MiB for kernel ${kernelRelease}, dumps go to ${config.path} on ${targetName(config.targets[0])}\n`,
   );
   tellMissing(image.missingLibraries);
   if (hasOption(parsed, 'debug')) print(describeImage(image));

@@ -172,7 +172,7 @@ function openSinks({ target, limit, inputs }: CollectRequest): Sink[] {
   const room = limit === undefined ? {} : { limit };
   switch (target.kind) {
     case 'stream':
-      return [openFlattenedSink(1, room)];
+      return [openFlattenedSink(target.output ?? 1, room)];
     case 'nothing':
       return target.paths.map((path) => openNullSink(path, room));
     case 'file':

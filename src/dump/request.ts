@@ -1,4 +1,5 @@
 import type { Compression } from './crew/page-compressor.ts';
+import type { ByteStream } from './output/byte-stream.ts';
 
 /** What to dump, how, and where to. */
 export type CollectRequest = {
@@ -36,8 +37,8 @@ export type DumpTarget =
       /** Granularity of the division, bytes. */
       readonly block: number | undefined;
     }
-  /** A flattened stream to standard output. */
-  | { readonly kind: 'stream' }
+  /** A flattened stream, to standard output unless something else takes it. */
+  | { readonly kind: 'stream'; readonly output?: ByteStream }
   /** Everything but the output; `paths` are what they would be. */
   | { readonly kind: 'nothing'; readonly paths: readonly string[] };
 

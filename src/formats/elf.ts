@@ -32,6 +32,14 @@ export const programHeaderLayout = layout('Elf64_Phdr', 56, {
   align: [48, 'a64'],
 });
 
+/** The same as it may stand in a file. */
+const anyProgramHeaderLayout = layout('Elf64_Phdr', programHeaderLayout.size, {
+  ...programHeaderLayout.fields,
+  offset: [8, 'a64'],
+  filesz: [32, 'a64'],
+  memsz: [40, 'a64'],
+});
+
 export const sectionHeaderLayout = layout('Elf64_Shdr', 64, { size: [32, 'a64'], info: [44, 'u32'] });
 export const noteHeaderLayout = layout('Elf64_Nhdr', 12, {
   namesz: [0, 'u32'],
@@ -39,6 +47,10 @@ export const noteHeaderLayout = layout('Elf64_Nhdr', 12, {
   type: [8, 'u32'],
 });
 
+/**
+ * Sizes are below 2^53. An offset may be larger, since /proc/kcore makes them of virtual addresses (5-level paging),
+ * but then it is a multiple of 8 and exact.
+ */
 export type ProgramHeader = Struct<(typeof programHeaderLayout)['fields']>;
 
 export const ET_CORE = 4;
@@ -47,8 +59,14 @@ export const PT_INTERP = 3;
 export const PT_NOTE = 4;
 /** e_phnum when the real count is in sh_info of section header 0. */
 export const PN_XNUM = 0xffff;
-/** p_paddr of a segment that is not physical memory (kcore's vmalloc area). */
+/**
+ * p_paddr of a segment that is not physical memory (kcore's vmalloc area). Its offset and sizes are only about right
+ * where they are beyond 2^53, as with 5-level paging: nobody reads it.
+ */
 export const noPhysicalAddress = 0xffff_ffff_ffff_ffffn;
+
+/** With 5-level paging addresses have 56 bits that count, and /proc/kcore has a segment at each of them. */
+const furthestOffset = 2 ** 56;
 
 export const NT_PRSTATUS = 1;
 
@@ -73,7 +91,7 @@ export function isElf(bytes: Uint8Array): boolean {
 /**
  * Reads the headers of an ELF64 core.
  * @param name of the file, for errors
- * @throws KdumpError `not-elf`, `unsupported-elf`, `truncated`
+ * @throws KdumpError `not-elf`, `unsupported-elf`, `truncated`, `out-of-range`
  */
 export function readElfCore(read: ReadAt, name: string): ElfFile {
   const file = readElf(read, name);
@@ -110,13 +128,34 @@ export function readElf(read: ReadAt, name: string): ElfFile {
   const table = read(header.phoff, count * programHeaderLayout.size);
   const programHeaders = Array.from({ length: count }, (_, i) => {
     const at = i * programHeaderLayout.size;
-    return readStruct(programHeaderLayout, table, at, `${name} offset ${header.phoff + at}`);
+    return readProgramHeader(table, at, `${name} offset ${header.phoff + at}`);
   });
   return {
     type: header.type,
     machine: header.machine,
     programHeaders,
     header: Uint8Array.from(head.subarray(0, elfHeaderLayout.size)),
+  };
+}
+
+function readProgramHeader(table: Uint8Array, at: number, where: string): ProgramHeader {
+  const raw = readStruct(anyProgramHeaderLayout, table, at, where);
+  const counts = raw.type !== PT_LOAD || raw.paddr !== noPhysicalAddress;
+  const number = (field: 'offset' | 'filesz' | 'memsz', most: number): number => {
+    const value = Number(raw[field]);
+    if (counts && (value > most || BigInt(value) !== raw[field])) {
+      throw new KdumpError(
+        'out-of-range',
+        `${where}: Elf64_Phdr.${field} = 0x${raw[field].toString(16)} is more than can be read`,
+      );
+    }
+    return value;
+  };
+  return {
+    ...raw,
+    offset: number('offset', furthestOffset),
+    filesz: number('filesz', Number.MAX_SAFE_INTEGER),
+    memsz: number('memsz', Number.MAX_SAFE_INTEGER),
   };
 }
 

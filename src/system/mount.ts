@@ -77,6 +77,14 @@ export function unmount(target: string): void {
   });
 }
 
+/** MNT_FORCE and MNT_DETACH of umount(2). */
+const forceAndDetach = 1 | 2;
+
+/** Takes a mount away without waiting for a server that does not answer; what was not written yet is lost. */
+export function unmountByForce(target: string): void {
+  libc('int umount2(const char *target, int flags)')(target, forceAndDetach);
+}
+
 /** One line of /proc/self/mountinfo (proc(5)). */
 export type MountPoint = {
   /** "major:minor" of the file system's device */

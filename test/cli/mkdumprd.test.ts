@@ -59,7 +59,7 @@ describe('mkdumprd', () => {
     [['--into', 'tree', 'a'], /--into takes no image and no kernel, but a was given/],
     [['--into', 'tree', '--target', '/dev/vda'], /--target says how an image is built/],
     [['--into', '/nonexistent/tree'], /\/nonexistent\/tree is not a directory/],
-    [['--into', '/proc', '--mounted-at', 'sysroot'], /target\.mountPoint is "sysroot"/],
+    [['--into', '/proc', '--mounted-at', 'sysroot'], /mountPoint is "sysroot"/],
   ])('refuses %j', (args, message) => {
     expect(mkdumprd(...args)).toMatchObject({
       status: 1,
@@ -85,7 +85,7 @@ describe('mkdumprd', () => {
         image,
         kernelRelease: release,
         bytes: statSync(image).size,
-        config: { host: 'vm', path: '/crash', target: { device: '/dev/vda' } },
+        config: { host: 'vm', path: '/crash', targets: [{ device: '/dev/vda' }] },
         modules: ['squashfs', 'virtio', 'virtio_blk'],
       });
       // Where node is one binary it is the largest file; Debian's keeps most of itself in a library.

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { PT_LOAD, readElfCore, readNotes } from '../../src/formats/elf.ts';
+import { describe, expect, test } from 'vitest';
+import {
+  noPhysicalAddress,
+  type ProgramHeader,
+  PT_LOAD,
+  programHeaderLayout,
+  readElfCore,
+  readNotes,
+} from '../../src/formats/elf.ts';
+import { writeStruct } from '../../src/lib/layout.ts';
 import { buildVmcore, note } from '../helpers/vmcore.ts';
 
 const reader =
@@ -29,6 +37,44 @@ test('more than 65534 segments are counted by section header 0 (PN_XNUM)', () =>
   extended.writeUInt16LE(0xffff, 56);
   extended.writeBigUInt64LE(BigInt(bytes.length), 40);
   expect(readElfCore(reader(extended), 'core').programHeaders).toHaveLength(2);
+});
+
+/** A core of three segments, one of them without a physical address, as /proc/kcore begins. */
+function threeSegments(change: Partial<ProgramHeader>, paddr = noPhysicalAddress): Buffer {
+  const segments = [0, 1, 2].map((start) => ({ start, end: start + 1 }));
+  const { bytes } = buildVmcore({ pages: 256, segments });
+  writeStruct(programHeaderLayout, bytes, 64 + 2 * 56, { paddr });
+  for (const [field, value] of Object.entries(change) as ['offset' | 'filesz' | 'memsz', number][])
+    bytes.writeBigUInt64LE(BigInt(value) + 1n, 64 + 2 * 56 + programHeaderLayout.fields[field][0]);
+  return bytes;
+}
+
+describe('with 5-level paging', () => {
+  // Of Linux 6.12, whose vmalloc area has a byte less than 12800 TiB.
+  const vmalloc = { offset: 2 ** 55 + 2 ** 53 + 0x2000, filesz: 2 ** 53 + 2 ** 52, memsz: 2 ** 53 + 2 ** 52 };
+
+  test('headers without a physical address may say what they like', () => {
+    const core = readElfCore(reader(threeSegments(vmalloc)), 'kcore');
+    expect(core.programHeaders.map(({ paddr }) => paddr)).toEqual([0n, 0n, noPhysicalAddress, 0x2000n]);
+    expect(core.programHeaders[3]).toMatchObject({ filesz: 4096, memsz: 4096 });
+  });
+
+  test.each([
+    ['offset', /^kcore offset 176: Elf64_Phdr.offset = 0xa0000000002001 is more than can be read$/],
+    ['filesz', /Elf64_Phdr.filesz = 0x30000000000001 /],
+    ['memsz', /Elf64_Phdr.memsz = 0x30000000000001 /],
+  ] as const)('others need a number that is exact: %s', (field, message) => {
+    const bytes = threeSegments({ [field]: vmalloc[field] }, 0x1000n);
+    expect(() => readElfCore(reader(bytes), 'kcore')).toThrow(message);
+  });
+
+  test.each([2 ** 53 + 8, 2 ** 56 - 4096])('an offset of %d is exact', (offset) => {
+    const bytes = threeSegments({}, 0x1000n);
+    bytes.writeBigUInt64LE(BigInt(offset), 64 + 2 * 56 + 8);
+    expect(readElfCore(reader(bytes), 'kcore').programHeaders[2]!.offset).toBe(offset);
+    bytes.writeBigUInt64LE(2n ** 57n, 64 + 2 * 56 + 8);
+    expect(() => readElfCore(reader(bytes), 'kcore')).toThrow(/more than can be read/);
+  });
 });
 
 test.each([

@@ -45,11 +45,13 @@ describe.each([
       kernelRelease: result.kernel.release,
     });
     expect(report.steps.map(({ name }) => name)).toEqual([
-      'mount',
+      'identify',
+      'reach',
       'directory',
       'marker',
       'dmesg',
       'collect',
+      'checksum',
     ]);
     expect(readdirSync(result.dumpDirectory).sort()).toEqual([
       'dump.json',

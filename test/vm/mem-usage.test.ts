@@ -7,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CollectReport } from '../../src/dump/collect.ts';
 import type { MemoryUsage } from '../../src/dump/mem-usage.ts';
 import { verify } from '../../src/dump/verify.ts';
+import { noPhysicalAddress, readElfCore } from '../../src/formats/elf.ts';
 import { type GuestResult, runGuest } from './lab/guest.ts';
-import { fileData, labFile, workloadProgram } from './lab/images.ts';
+import { bundle, fileData, labFile, workloadProgram } from './lab/images.ts';
 import { kernelNames, labKernel, peer } from './lab/lab.ts';
 import { peerFiles } from './lab/peers.ts';
 
@@ -140,4 +141,37 @@ describe.each(kernelNames)('kernel %s', (name) => {
     expect(status, stderr).toBe(0);
     expect(readFileSync(join(directory, 'dump-log'), 'latin1')).toContain('lab: logged after the log was');
   });
+});
+
+test('with 5-level paging, whose kcore has offsets beyond 2^53', async () => {
+  const { 'koffi.node': koffi } = await workloadProgram();
+  const guest = await runGuest({
+    kernel: await labKernel('6.12'),
+    cpu: 'max',
+    files: { 'lab/makedumpfile.mjs': await bundle('makedumpfile'), 'lab/koffi.node': koffi! },
+    script: `
+dd if=/proc/kcore of=/disk/results/headers bs=4096 count=1 2>/dev/null
+node /disk/lab/makedumpfile.mjs --mem-usage --json /proc/kcore >/disk/results/usage 2>/disk/results/errors \\
+  || finish "failed: $(cat /disk/results/errors)"
+node /disk/lab/makedumpfile.mjs --dump-dmesg /proc/kcore /disk/results/log 2>/disk/results/errors \\
+  || finish "failed: $(cat /disk/results/errors)"
+cat /proc/meminfo >/disk/results/meminfo
+finish "finished"
+`,
+  });
+  try {
+    const read = (file: string): string => readFileSync(join(guest.results, file), 'utf8');
+    const headers = readFileSync(join(guest.results, 'headers'));
+    const core = readElfCore((offset, length) => headers.subarray(offset, offset + length), 'kcore');
+    const farthest = core.programHeaders.filter(({ offset }) => offset > Number.MAX_SAFE_INTEGER);
+    expect(farthest.some(({ paddr }) => paddr === noPhysicalAddress)).toBe(true);
+    expect(farthest.some(({ paddr }) => paddr !== noPhysicalAddress)).toBe(true);
+    const usage: MemoryUsage = JSON.parse(read('usage'));
+    expect(usage.doubts).toEqual({ unreadable: 0, badOrder: 0, protected: 0 });
+    const free = (Number(/^MemFree:\s+(\d+)/m.exec(read('meminfo'))?.[1]) * 1024) / usage.pageSize;
+    expect(Math.abs(usage.pages.excludable.free - free)).toBeLessThan(0.05 * usage.pages.total);
+    expect(read('log')).toContain('Linux version 6.12');
+  } finally {
+    guest.remove();
+  }
 });

@@ -9,7 +9,7 @@ export type ByteSource = {
   /** Bytes. */
   readonly size: number;
   /**
-   * Fills `target` from `offset` on.
+   * Fills `target` from `offset` on, which may be beyond 2^53 if a number holds it exactly.
    * @returns bytes that could be read: fewer than wanted when the file ends or cannot be read further
    */
   readInto(offset: number, target: Uint8Array): number;
@@ -72,7 +72,7 @@ export class FileBytes implements ByteSource {
     while (done < target.length) {
       let got: number;
       try {
-        got = readSync(this.#fd, target, done, target.length - done, offset + done);
+        got = readSync(this.#fd, target, done, target.length - done, BigInt(offset) + BigInt(done));
       } catch {
         return done;
       }

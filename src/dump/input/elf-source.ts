@@ -30,6 +30,8 @@ export type PhysicalRange = { readonly start: number; readonly end: number };
 
 /** Excluded pages that are read along rather than skipped: one more read costs about as much as copying these. */
 const gapPages = 8;
+/** /proc/kcore has offsets up to 2^56 (5-level paging): beyond 2^53 a number holds every eighth. */
+const offsetStep = 8;
 /** What a file that cannot be mapped is read into. */
 const readBytes = 2 ** 20;
 
@@ -122,10 +124,7 @@ export class ElfSource implements DumpSource {
       const from = paddr + done;
       if (extent === undefined || from < extent.start || from >= extent.end) return missing('hole', from);
       const length = Math.min(target.length - done, extent.end - from);
-      const got = this.#bytes.readInto(
-        extent.offset + (from - extent.start),
-        target.subarray(done, done + length),
-      );
+      const got = this.#readInto(extent, from, target.subarray(done, done + length));
       if (got < length) return missing('truncated', from + got);
       done += length;
       index++;
@@ -138,6 +137,16 @@ export class ElfSource implements DumpSource {
     if (extent === undefined || paddr < extent.start || paddr + length > extent.end) return undefined;
     const view = this.#bytes.view(extent.offset + (paddr - extent.start), length);
     return view?.bytes.subarray(view.at, view.at + length);
+  }
+
+  #readInto(extent: Extent, paddr: number, target: Uint8Array): number {
+    const offset = extent.offset + (paddr - extent.start);
+    const over = offset > Number.MAX_SAFE_INTEGER ? (paddr - extent.start) % offsetStep : 0;
+    if (over === 0) return this.#bytes.readInto(offset, target);
+    const bytes = new Uint8Array(over + target.length);
+    const got = this.#bytes.readInto(extent.offset + (paddr - over - extent.start), bytes);
+    target.set(bytes.subarray(over, Math.max(over, got)));
+    return Math.max(0, got - over);
   }
 
   /** Index of the extent that covers a physical address, or of the next one above it. */
@@ -258,6 +267,7 @@ function clusterEnd(wanted: PageBitmap, start: number, most: number): number {
 function checkSegments(core: ElfFile, size: number, path: string): void {
   for (const [i, ph] of core.programHeaders.entries()) {
     if (ph.filesz === 0 || ph.offset + ph.filesz <= size) continue;
+    if (ph.type === PT_LOAD && ph.paddr === noPhysicalAddress) continue;
     const kind =
       ph.type === PT_LOAD ? 'PT_LOAD' : ph.type === PT_NOTE ? 'PT_NOTE' : `segment of type ${ph.type}`;
     throw new KdumpError(

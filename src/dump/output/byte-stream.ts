@@ -9,17 +9,17 @@ import { waitFor } from '../../system/poll.ts';
 export type ByteStream = (pieces: readonly Uint8Array[]) => void;
 
 /** Seconds that a reader may take nothing before it counts as dead, as long as makedumpfile waits for its input. */
-const patience = 600;
+const defaultPatience = 600;
 
 /** A pipe, a terminal or a file that is open for writing, written from where it stands. */
-export function openByteStream(fd: number, name: string): ByteStream {
+export function openByteStream(fd: number, name: string, patience = defaultPatience): ByteStream {
   return (pieces) => {
     let left = pieces.filter((piece) => piece.length > 0);
-    while (left.length > 0) left = skip(left, writeSome(fd, left, name));
+    while (left.length > 0) left = skip(left, writeSome(fd, left, name, patience));
   };
 }
 
-function writeSome(fd: number, pieces: readonly Uint8Array[], name: string): number {
+function writeSome(fd: number, pieces: readonly Uint8Array[], name: string, patience: number): number {
   for (;;) {
     try {
       return writevSync(fd, pieces);

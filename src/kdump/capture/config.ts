@@ -1,10 +1,29 @@
-import { KdumpError } from '../../lib/errors.ts';
+import type { Notification, Space } from '../config/types.ts';
+import type { NetworkPlan } from '../network/plan.ts';
+import type { FailureAction, FinalAction } from './actions.ts';
 import { paths } from './paths.ts';
 
-/** Where dumps go: a device that the capture mounts, or a file system that somebody else has mounted before it begins. */
-export type CaptureTarget = TargetDevice | MountedTarget;
+export { type FailureAction, type FinalAction, failureActions, finalActions } from './actions.ts';
+export { checkCaptureConfig, parseCaptureConfig } from './config-check.ts';
 
-export type TargetDevice = {
+/**
+ * Where a dump goes, as the capture kernel sees it: a file system that the capture mounts or that somebody else has
+ * mounted before it begins, a bare device, or another machine.
+ */
+export type CaptureTarget = (
+  | FileSystemTarget
+  | MountedTarget
+  | { readonly kind: 'raw' /** /dev/… or PARTUUID=… */; readonly device: string }
+  | NfsTarget
+  | SshTarget
+  | VirtiofsTarget
+) & {
+  /** Directory below which dumps are kept there, absolute; the settings' path when absent. */
+  readonly path?: string;
+};
+
+export type FileSystemTarget = {
+  readonly kind: 'filesystem';
   /** /dev/…, UUID=… or LABEL=… */
   readonly device: string;
   readonly fstype: string;
@@ -13,37 +32,71 @@ export type TargetDevice = {
 };
 
 export type MountedTarget = {
+  readonly kind: 'mounted';
   /** Directory on which it is mounted, absolute. The capture mounts nothing and unmounts nothing. */
   readonly mountPoint: string;
 };
 
-/** What the capture image is told at build time: the one file of settings in it. */
-export type CaptureConfig = {
-  readonly target: CaptureTarget;
-  /** Directory on the target below which dumps are kept, absolute. */
-  readonly path: string;
-  /** First part of a dump directory's name. */
-  readonly host: string;
-  /** `makedumpfile OPTION…` or `cp`, in words; source and output are added. */
-  readonly coreCollector: readonly string[];
-  readonly finalAction: FinalAction;
-  /** How long to wait for the device to appear, in seconds. */
-  readonly deviceTimeout: number;
+export type NfsTarget = {
+  readonly kind: 'nfs';
+  /** A name that /etc/hosts of the image has, or an address; an IPv6 one in brackets. */
+  readonly server: string;
+  readonly export: string;
+  readonly mountOptions: string;
 };
 
-export const finalActions = ['reboot', 'poweroff', 'halt'] as const;
-export type FinalAction = (typeof finalActions)[number];
+export type SshTarget = { readonly kind: 'ssh'; readonly user: string; readonly host: string };
+export type VirtiofsTarget = { readonly kind: 'virtiofs'; readonly tag: string };
 
-/** Somebody else mounts the target, and unmounts it. */
-export const isMountedTarget = (target: CaptureTarget): target is MountedTarget => 'mountPoint' in target;
+/** What the capture image is told at build time: the one file of settings in it. */
+export type CaptureConfig = {
+  /** In the order in which they are tried. */
+  readonly targets: readonly [CaptureTarget, ...CaptureTarget[]];
+  /** Directory on a target below which dumps are kept, absolute. */
+  readonly path: string;
+  /** First part of a dump directory's name: a host name or an address. */
+  readonly host: string;
+  /** `makedumpfile OPTION…`, `cp` or `scp`, in words; source and output are added. */
+  readonly coreCollector: readonly string[];
+  /** How long to wait for a device to appear, in seconds. */
+  readonly deviceTimeout: number;
+  /** Programs in the image, by their absolute paths, in the order in which they run. */
+  readonly hooks: {
+    readonly pre: readonly string[];
+    readonly post: readonly string[];
+    readonly emergency: readonly string[];
+  };
+  readonly failureAction: FailureAction;
+  readonly finalAction: FinalAction;
+  /** Where the failure action dump_to_rootfs writes; null when that is not asked for. */
+  readonly rootfs: CaptureTarget | null;
+  /** Space that must be left on a target by the dump. */
+  readonly minFree: Space | null;
+  /** Bound on the whole capture, and on a target that takes no byte; seconds. */
+  readonly captureSeconds: number | null;
+  readonly stallSeconds: number | null;
+  readonly retention: Retention;
+  /** Those for the capture; a program is one in the image. */
+  readonly notifications: readonly Notification[];
+  /** What to bring up before a remote target is reached; null when every target is local. */
+  readonly network: NetworkPlan | null;
+  /** Files in the image; null when no target needs them. */
+  readonly ssh: { readonly key: string; readonly knownHosts: string } | null;
+  /** fence_kdump_send of the image, with its arguments and the nodes to tell. */
+  readonly fence: {
+    readonly program: string;
+    readonly args: readonly string[];
+    readonly nodes: readonly string[];
+  } | null;
+};
 
-/** The target as a reader knows it. */
-export const targetName = (target: CaptureTarget): string =>
-  isMountedTarget(target) ? target.mountPoint : target.device;
-
-/** Directory below which the target is found while the capture runs. */
-export const mountPointOf = (target: CaptureTarget): string =>
-  isMountedTarget(target) ? target.mountPoint : paths.target;
+/** Which dumps are kept; null: no bound. */
+export type Retention = {
+  readonly count: number | null;
+  readonly bytes: number | null;
+  readonly freePercent: number | null;
+  readonly ageSeconds: number | null;
+};
 
 /** Where the file lies in the image. */
 export const captureConfigPath = '/etc/kdump/capture.json';
@@ -56,57 +109,52 @@ export const captureDefaults = {
   deviceTimeout: 30,
 } as const;
 
-/**
- * Reads and checks the settings.
- * @throws KdumpError `capture-config` naming the file, the setting, and what was found.
- */
-export function parseCaptureConfig(text: string, name: string = captureConfigPath): CaptureConfig {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new KdumpError('capture-config', `${name}: not JSON: ${(cause as Error).message}`, { cause });
-  }
-  const config = value as CaptureConfig;
-  checkCaptureConfig(config, name);
-  return config;
-}
-
-/** The checks of parseCaptureConfig, for settings that are about to be written into an image. */
-export function checkCaptureConfig(config: CaptureConfig, name: string): void {
-  const wrong = (setting: string, expected: string, found: unknown): never => {
-    throw new KdumpError(
-      'capture-config',
-      `${name}: ${setting} is ${JSON.stringify(found) ?? 'missing'}, expected ${expected}`,
-      { facts: { setting } },
-    );
+/** Settings of which only what differs from the defaults is said. */
+export function captureConfig(
+  given: Pick<CaptureConfig, 'targets' | 'host'> & Partial<CaptureConfig>,
+): CaptureConfig {
+  return {
+    path: captureDefaults.path,
+    coreCollector: captureDefaults.coreCollector.split(' '),
+    deviceTimeout: captureDefaults.deviceTimeout,
+    hooks: { pre: [], post: [], emergency: [] },
+    failureAction: 'reboot',
+    finalAction: captureDefaults.finalAction,
+    rootfs: null,
+    minFree: null,
+    captureSeconds: null,
+    stallSeconds: null,
+    retention: { count: null, bytes: null, freePercent: null, ageSeconds: null },
+    notifications: [],
+    network: null,
+    ssh: null,
+    fence: null,
+    ...given,
   };
-  if (typeof config !== 'object' || config === null) wrong('the whole', 'an object', config);
-  const { target, path, host, coreCollector, finalAction, deviceTimeout } = config;
-  if (typeof target !== 'object' || target === null) wrong('target', 'an object', target);
-  if (isMountedTarget(target)) {
-    // The shell that runs beside the capture looks for it in /proc/mounts, where other characters are escaped.
-    if (!isAbsolute(target.mountPoint) || !/^(\/[\w.:+-]+)+$/.test(target.mountPoint))
-      wrong('target.mountPoint', 'an absolute path of plain characters', target.mountPoint);
-  } else {
-    if (typeof target.device !== 'string' || !/^(\/dev\/.|UUID=.|LABEL=.)/.test(target.device))
-      wrong('target.device', '/dev/…, UUID=… or LABEL=…', target.device);
-    if (typeof target.fstype !== 'string' || !/^[a-z0-9_.-]+$/.test(target.fstype))
-      wrong('target.fstype', 'the name of a file system', target.fstype);
-    if (typeof target.mountOptions !== 'string') wrong('target.mountOptions', 'text', target.mountOptions);
-  }
-  if (!isAbsolute(path)) wrong('path', 'an absolute path', path);
-  if (typeof host !== 'string' || !/^[^/\0]+$/.test(host) || host.startsWith('.'))
-    wrong('host', 'a name without slashes', host);
-  if (!Array.isArray(coreCollector) || coreCollector.some((word) => typeof word !== 'string'))
-    wrong('coreCollector', 'a list of words', coreCollector);
-  const program = coreCollector[0];
-  if (program !== 'makedumpfile' && !(program === 'cp' && coreCollector.length === 1))
-    wrong('coreCollector', '"makedumpfile OPTION…" or "cp"', coreCollector.join(' '));
-  if (!finalActions.includes(finalAction)) wrong('finalAction', finalActions.join(', '), finalAction);
-  if (typeof deviceTimeout !== 'number' || !(deviceTimeout > 0) || deviceTimeout > 3600)
-    wrong('deviceTimeout', 'seconds, above 0 and up to 3600', deviceTimeout);
 }
 
-const isAbsolute = (path: unknown): boolean =>
-  typeof path === 'string' && path.startsWith('/') && !path.split('/').includes('..');
+/** Somebody else mounts the target, and unmounts it. */
+export const isMountedTarget = (
+  target: CaptureTarget,
+): target is MountedTarget & { readonly path?: string } => target.kind === 'mounted';
+
+/** The target as a reader knows it. */
+export function targetName(target: CaptureTarget): string {
+  switch (target.kind) {
+    case 'filesystem':
+    case 'raw':
+      return target.device;
+    case 'mounted':
+      return target.mountPoint;
+    case 'nfs':
+      return `${target.server}:${target.export}`;
+    case 'ssh':
+      return `${target.user}@${target.host}`;
+    case 'virtiofs':
+      return target.tag;
+  }
+}
+
+/** Directory below which a target that is a file system is found while the capture uses it. */
+export const mountPointOf = (target: CaptureTarget): string =>
+  isMountedTarget(target) ? target.mountPoint : paths.target;

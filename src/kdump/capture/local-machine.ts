@@ -1,46 +1,80 @@
 import { closeSync, constants, openSync, readSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { mount, readMounts, unmount } from '../../system/mount.ts';
+import { startBeside } from '../../system/beside.ts';
+import { postText } from '../../system/http-post.ts';
+import { mount, readMounts, unmount, unmountByForce } from '../../system/mount.ts';
 import { rangesNamed, readIomem, readText } from '../../system/proc.ts';
+import { openWatchdog } from '../../system/watchdog.ts';
 import { findBlockDevice } from '../block-devices.ts';
+import { bringUp } from '../network/apply.ts';
+import { localNetwork } from '../network/machine.ts';
+import { readBootParameters } from './boot-parameters.ts';
 import type { CaptureMachine, MemorySample } from './machine.ts';
 import { paths } from './paths.ts';
+import { runBounded } from './run-bounded.ts';
+
+/** Seconds that a hardware watchdog has to wait: longer than any step is silent. */
+const watchdogSeconds = 400;
 
 /**
  * The machine that this process runs on, as the capture kernel's init has set it up.
  * @param print shows one line on the console
- * @param mountPoint where the target is, or gets, mounted
  */
-export function localMachine(print: (line: string) => void, mountPoint: string): CaptureMachine {
+export function localMachine(print: (line: string) => void): CaptureMachine {
   // One read of /proc/uptime; the hooks ask for the time far more often than the file should be opened.
   const bootToStart = Number((readText('/', 'proc/uptime') ?? '0').split(' ')[0]) - performance.now() / 1000;
   const uptime = (): number => bootToStart + performance.now() / 1000;
   const pause = new Int32Array(new SharedArrayBuffer(4));
+  const sleep = (seconds: number): void => void Atomics.wait(pause, 0, 0, seconds * 1000);
+  const boot = readBootParameters();
+  let watchdog = openWatchdog(watchdogSeconds);
+  const promise = (seconds: number): void => {
+    watchdog?.feed();
+    tryWrite(paths.promise, `${Math.ceil(uptime() + seconds)}\n`);
+  };
   return {
-    vmcore: paths.vmcore,
-    mountPoint,
+    boot,
+    mountPoint: paths.target,
     stateFile: paths.state,
     logFile: paths.log,
     release: release(),
     systemRam,
     uptime,
     now: () => new Date(),
-    sleep: (seconds) => void Atomics.wait(pause, 0, 0, seconds * 1000),
+    sleep,
     print,
     findDevice: findBlockDevice,
-    mount: (device, fstype, options) => mount(device, mountPoint, fstype, options),
-    isMounted: () => readMounts().some(({ target }) => target === mountPoint),
-    unmount: () => unmount(mountPoint),
+    mount,
+    isMounted: (directory) => readMounts().some(({ target }) => target === directory),
+    unmount,
+    unmountByForce,
     memory: readMemory,
     kernelLog: readKernelLog,
-    promise: (seconds) => {
-      try {
-        writeFileSync(paths.promise, `${Math.ceil(uptime() + seconds)}\n`);
-      } catch {
-        // Memory is full: the promise before this one still holds for a while.
-      }
+    promise,
+    stopWatchdog() {
+      watchdog?.close();
+      watchdog = undefined;
     },
+    setAction: (action) => tryWrite(paths.action, `${action}\n`),
+    run: runBounded,
+    feed: (program, args) => startBeside(program, args, { stdin: 'pipe' }),
+    start: (program, args) => void startBeside(program, args, { stdin: 'none' }),
+    shell() {
+      const shell = startBeside('sh', ['-i'], { stdin: 'ours' });
+      while (shell.wait(60) === undefined);
+    },
+    bringUpNetwork: (plan, say) => bringUp(plan, localNetwork({ uptime, sleep, promise, say })),
+    post: (url, json, seconds) => postText(url, 'application/json', json, seconds),
   };
+}
+
+/** A file in memory. When memory is full, what stands there still holds for a while. */
+function tryWrite(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch {
+    // The capture goes on without.
+  }
 }
 
 /** "System RAM" above the first MiB, which every crash kernel is given in addition to crashkernel=. */

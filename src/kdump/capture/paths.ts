@@ -15,6 +15,8 @@ export const paths = {
   state: '/run/capture-state.json',
   /** Uptime in whole seconds by which the capture must have given a sign of life. */
   promise: '/run/capture-promise',
+  /** One word for init: reboot, halt or poweroff, once the capture knows. Until then the settings' failure action counts. */
+  action: '/run/capture-action',
   vmcore: '/proc/vmcore',
 } as const;
 

@@ -19,9 +19,43 @@ export type CaptureError = {
   readonly facts?: object;
 };
 
+/** What became of the dump on one target. */
+export type TargetResult = {
+  /** As it is named in the settings. */
+  readonly target: string;
+  readonly kind: string;
+  /** skipped: there was no need to write a dump here, or no leave to. */
+  state: DumpState | 'skipped';
+  /** The dump's own, seen from the target's root; null when there is none. */
+  directory: string | null;
+  /** Name of the dump there. */
+  file: string | null;
+  /** Bytes that are there, and that a whole dump would have; null when nobody knows. */
+  bytes: number | null;
+  expected: number | null;
+  /** Of the dump, hexadecimal; null when it was not computed. */
+  sha256: string | null;
+  seconds: number;
+  /** Why there is no whole dump. */
+  error: CaptureError | null;
+};
+
+export type HookResult = { readonly when: string; readonly program: string; readonly status: number | null };
+
 export type DumpReport = {
   readonly format: 1;
+  /** Of the dump in this very directory. */
   state: DumpState;
+  /** Of kdumpctl test, when that made the crash. */
+  readonly testId: string | null;
+  readonly rehearsal: boolean;
+  /** In the order in which they were tried. */
+  readonly targets: TargetResult[];
+  readonly hooks: HookResult[];
+  /** Names of older dumps that were removed for this one. */
+  removed: readonly string[];
+  /** What the machine does when the capture is over. */
+  action: string | null;
   readonly host: string;
   /** ISO 8601, UTC; from the crashed kernel where it says so, else the capture kernel's clock. */
   crashTime: string | null;

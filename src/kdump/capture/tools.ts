@@ -4,12 +4,31 @@ import { level } from '../../dump/filter/kinds.ts';
 import { parseMakedumpfile } from '../../dump/options.ts';
 import type { CollectRequest } from '../../dump/request.ts';
 import { KdumpError } from '../../lib/errors.ts';
+import { listDumps } from '../dumps/list.ts';
+import { removeDumps, spaceOf } from '../dumps/remove.ts';
+import { planRetention } from '../dumps/retention.ts';
 import type { CaptureTools, CollectHooks } from './machine.ts';
 
 /** Our own collector, as the capture uses it: no process of its own, its report as a value. */
 export const captureTools: CaptureTools = {
   extractDmesg,
-  collect: (argv, hooks) => collectWhatever(collectRequest(argv), hooks),
+  collect(argv, hooks, { stream, limit = Number.POSITIVE_INFINITY }) {
+    const request = collectRequest(argv);
+    const least = Math.min(request.limit ?? Number.POSITIVE_INFINITY, limit);
+    return collectWhatever(
+      {
+        ...request,
+        target: stream === undefined ? request.target : { kind: 'stream', output: stream },
+        limit: Number.isFinite(least) ? least : undefined,
+      },
+      hooks,
+    );
+  },
+  retain(directory, retention, now) {
+    const dumps = planRetention(listDumps(directory), retention, spaceOf(directory), now.getTime());
+    removeDumps(dumps);
+    return dumps.map(({ name }) => name);
+  },
 };
 
 /**
@@ -27,9 +46,13 @@ function collectWhatever(request: CollectRequest, hooks: CollectHooks): CollectR
   }
 }
 
-/** @throws KdumpError when makedumpfile would not take these words, or would not write a dump for them. */
+/**
+ * What a core collector's words ask for: source and output at their end. -F is left out, since the target decides whether
+ * the dump is a stream.
+ * @throws KdumpError when makedumpfile would not take these words, or would not write a dump for them.
+ */
 export function collectRequest(argv: readonly string[]): CollectRequest {
-  const command = parseMakedumpfile(argv);
+  const command = parseMakedumpfile(argv.filter((word) => word !== '-F'));
   if (command.mode !== 'create' || command.request.target.kind !== 'file')
     throw new KdumpError(
       'capture-config',

@@ -2,13 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type CpioEntry, parentDirectories, writeCpio } from '../../formats/cpio.ts';
+import type { ResolvedModule } from '../../formats/module-dep.ts';
 import { KdumpError } from '../../lib/errors.ts';
-import { findProgram } from '../../system/processes.ts';
+import { findProgram, runOrThrow } from '../../system/processes.ts';
 import { listSharedObjects } from '../../system/shared-objects.ts';
 import { paths } from '../capture/paths.ts';
 import { readInterpreter } from './interpreter.ts';
-import { openModuleTree, readModule, resolveFromTree } from './modules.ts';
-import { buildNodeTree, type NodeTreePlan } from './node-tree.ts';
+import { type ModuleTree, openModuleTree, readModule, resolveFromTree } from './modules.ts';
+import { buildNodeTree, listNodeTree, type NodeTreePlan } from './node-tree.ts';
 import { applets } from './shell.ts';
 
 /** Everything that goes into an initramfs: the capture image, or a guest of the crash lab. */
@@ -73,13 +74,11 @@ export function assembleImage(plan: ImagePlan): AssembledImage {
   // PID 1 has no other way to speak before it has mounted /dev.
   entries.push({ type: 'character-device', path: 'dev/console', mode: 0o600, major: 5, minor: 1 });
 
-  const busybox = addBusybox(plan.busybox ?? findBusybox(), add);
+  const busybox = plan.busybox ?? findBusybox();
+  const { loader } = addBusybox(busybox, add);
   for (const applet of new Set([...applets, ...(plan.applets ?? [])])) link(join('bin', applet), 'busybox');
 
-  // Without modules there need be no tree of them: everything may be part of the kernel.
-  const wanted = [...(plan.nodeTree === undefined ? [] : ['loop', 'squashfs']), ...plan.modules];
-  const tree = wanted.length === 0 ? undefined : openModuleTree(plan.modulesRoot, plan.kernelRelease);
-  const modules = tree === undefined ? [] : resolveFromTree(tree, plan.kernelRelease, wanted);
+  const { tree, modules } = modulesOf(plan);
   modules.forEach((module, index) => {
     // Numbered, because the shell's * gives names in alphabetical order.
     const file = `${String(index).padStart(3, '0')}-${module.name}.ko`;
@@ -90,9 +89,21 @@ export function assembleImage(plan: ImagePlan): AssembledImage {
 
   const node = plan.nodeTree === undefined ? undefined : buildNodeTree(plan.nodeTree);
   // The kernel finds node's loader by this path. A busybox that is not static has brought it along already.
-  if (node !== undefined && node.loader.path !== busybox.loader) link(node.loader.path, node.loader.inTree);
+  if (node !== undefined && node.loader.path !== loader) link(node.loader.path, node.loader.inTree);
 
-  for (const { path, inTree } of node?.links ?? []) link(path, inTree);
+  const taken = new Set(entries.map(({ path }) => path));
+  const linkIfFree = (path: string, target: string): boolean => {
+    const isFree = !taken.has(path.replace(/^\/+/, ''));
+    if (isFree) link(path, target);
+    taken.add(path.replace(/^\/+/, ''));
+    return isFree;
+  };
+  // Init needs its own programs before the tree is there; and /usr/bin is searched before /bin.
+  for (const { path, inTree } of node?.links ?? [])
+    if (!linkIfFree(path, inTree)) linkIfFree(join('/usr/bin', basename(path)), inTree);
+  // Where scripts look for them.
+  if (plan.nodeTree?.programs?.length)
+    for (const name of ['sh', 'env']) linkIfFree(join('/usr/bin', name), '/bin/busybox');
 
   const directories: CpioEntry[] = parentDirectories([
     ...entries.map(({ path }) => path),
@@ -126,6 +137,43 @@ export function assembleImage(plan: ImagePlan): AssembledImage {
     missingLibraries: node?.missing ?? [],
   };
 }
+
+/** The modules of an image, in the order in which they are inserted. */
+function modulesOf(plan: ImagePlan): { tree: ModuleTree | undefined; modules: readonly ResolvedModule[] } {
+  const wanted = [...(plan.nodeTree === undefined ? [] : ['loop', 'squashfs']), ...plan.modules];
+  // Without modules there need be no tree of them: everything may be part of the kernel.
+  if (wanted.length === 0) return { tree: undefined, modules: [] };
+  const tree = openModuleTree(plan.modulesRoot, plan.kernelRelease);
+  return { tree, modules: resolveFromTree(tree, plan.kernelRelease, wanted) };
+}
+
+/**
+ * The files of this machine that an image is made from, in an order that depends on nothing but the plan.
+ * @throws as assembleImage
+ */
+export function filesOf(plan: ImagePlan): string[] {
+  const { tree, modules } = modulesOf(plan);
+  const busybox = plan.busybox ?? findBusybox();
+  const loader = readInterpreter(busybox);
+  const files = [
+    ...modules.map(({ path }) => join(tree!.directory, path)),
+    busybox,
+    ...(loader === undefined ? [] : listSharedObjects(loader, busybox).objects.map(({ path }) => path)),
+    ...(plan.files ?? []).flatMap((file) => ('source' in file ? [file.source] : [])),
+    ...(plan.nodeTree === undefined ? [] : listNodeTree(plan.nodeTree).entries.map(({ source }) => source)),
+  ];
+  return [...new Set(files)];
+}
+
+/** Names of all that busybox can do, for images in which people or their scripts work. */
+export function allApplets(busybox: string = findBusybox()): string[] {
+  const { stdout } = runOrThrow(busybox, ['--list'], { timeout: listBound });
+  return stdout
+    .toString()
+    .split('\n')
+    .filter((name) => /^[\w[.-]+$/.test(name) && name !== 'busybox');
+}
+const listBound = 20;
 
 /** @throws KdumpError `no-busybox` */
 function findBusybox(): string {

@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import { KdumpError } from '../../lib/errors.ts';
 import { writeFileDurably } from '../../system/durable.ts';
-import { findBlockDevice, readFileSystemIdentity } from '../block-devices.ts';
+import { readFileSystemIdentity } from '../block-devices.ts';
 import { type CaptureConfig, captureDefaults } from '../capture/config.ts';
 import { type AssembledImage, assembleImage, type ImagePlan } from './assemble.ts';
 import { captureInit } from './capture-init.ts';
 import { driversOfBlockDevice, modulesForDrivers } from './drivers.ts';
 import { fileSystemModule, openModuleTree } from './modules.ts';
-import { type CaptureRequest, settleCapture } from './settings.ts';
-import { targetOfDirectory } from './target.ts';
+import { type CaptureRequest, carryCapture, configOfRequest } from './settings.ts';
+import { findDevice, type LocalTarget, targetOfDirectory } from './target.ts';
 
 /** What mkdumprd is asked for; what is left out is derived from this machine. */
 export type CaptureImageRequest = CaptureRequest & {
@@ -29,9 +29,9 @@ export type CaptureImageRequest = CaptureRequest & {
  */
 export function planCaptureImage(request: CaptureImageRequest): { config: CaptureConfig; plan: ImagePlan } {
   const target = settleTarget(request);
-  const { device, fstype, directory } = target;
-  const mountOptions = request.mountOptions ?? captureDefaults.mountOptions;
-  const { config, files, nodeTree } = settleCapture({ device, fstype, mountOptions }, directory, request);
+  const { device, fstype, directory, mountOptions } = target;
+  const config = configOfRequest({ kind: 'filesystem', device, fstype, mountOptions }, directory, request);
+  const { files, nodeTree } = carryCapture(config, request);
   const { index } = openModuleTree(request.modulesRoot, request.kernelRelease);
   const drivers =
     request.drivers ??
@@ -68,22 +68,34 @@ export function buildImage(path: string, plan: ImagePlan, overwrite: boolean): A
   return image;
 }
 
-type SettledTarget = { device: string; path: string; fstype: string; directory: string };
+type SettledTarget = Omit<LocalTarget, 'mountPoint'>;
 
 function settleTarget(request: CaptureImageRequest): SettledTarget {
   const directory = request.path ?? captureDefaults.path;
   if (request.target === undefined) {
     const local = targetOfDirectory(directory);
-    return { ...local, fstype: request.fstype ?? local.fstype };
+    const { fstype = local.fstype, mountOptions = local.mountOptions } = request;
+    return { ...local, fstype, mountOptions };
   }
-  const device = request.target;
-  // The device need not be on this machine, as long as nothing has to be asked of it.
-  const path = findBlockDevice(device) ?? device;
-  const fstype = request.fstype ?? readFileSystemIdentity(path)?.fstype;
+  const { mountOptions = captureDefaults.mountOptions } = request;
+  return { ...identifyTarget(request.target, request.fstype), directory, mountOptions };
+}
+
+/**
+ * The device that a target names and the file system on it. The device need not be on this machine, as long as nothing has
+ * to be asked of it.
+ * @throws KdumpError `target-unknown`
+ */
+export function identifyTarget(
+  device: string,
+  known: string | null | undefined,
+): { device: string; path: string; fstype: string } {
+  const path = findDevice(device) ?? device;
+  const fstype = known ?? readFileSystemIdentity(path)?.fstype;
   if (fstype === undefined)
     throw new KdumpError('target-unknown', `the file system on ${device} is not known`, {
-      fix: 'Name it with --fstype.',
+      fix: 'Name it with --fstype, or as the directive in /etc/kdump.conf.',
       facts: { device },
     });
-  return { device, path, fstype, directory };
+  return { device, path, fstype };
 }

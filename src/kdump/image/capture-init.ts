@@ -1,8 +1,12 @@
+import { isFinalAction } from '../capture/actions.ts';
 import {
   type CaptureConfig,
   type CaptureTarget,
   captureConfigPath,
+  type FileSystemTarget,
+  finalActions,
   isMountedTarget,
+  type MountedTarget,
   mountPointOf,
 } from '../capture/config.ts';
 import { paths, stalledWords } from '../capture/paths.ts';
@@ -32,28 +36,36 @@ ${captureAndLeave(config, nodeCommand)}`;
 }
 
 /**
- * Text of the script that another initramfs (dracut's) runs in a crash kernel when it has mounted the target; with an
- * argument, that it runs because it could not: the argument says why.
+ * Text of the script that another initramfs (dracut's, or that of initramfs-tools) runs in a crash kernel when it has
+ * mounted its file systems; with an argument, that it runs because it could not: the argument says why, and only targets
+ * that need none of them are left.
+ * @param modules to be loaded by their names
  * @param loader node's dynamic loader in the tree. It is called by its name, since that initramfs puts the loader of its
  * own programs where node looks for one.
  */
-export function captureScript(config: CaptureConfig, loader: string): string {
+export function captureScript(
+  config: CaptureConfig,
+  loader: string,
+  modules: readonly string[] = [],
+): string {
+  const mounted = config.targets.filter(isMountedTarget).map(({ mountPoint }) => shellQuote(mountPoint));
   return `#!/bin/sh
 # Runs the capture in a crash kernel, written by mkdumprd. Every road through it ends in a reboot.
 if (exec > /dev/console) 2> /dev/null; then
   exec > /dev/console 2>&1
 fi
+export PATH=/usr/lib/kdump/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ${defineSay}
 ${defineLeave(config)}
 if [ $# -gt 0 ]; then
-  say "no capture: $*"
-  leave
-fi
+  say "${mounted.length < config.targets.length ? '' : 'no capture: '}$*"
+${mounted.length < config.targets.length ? '' : '  leave\n'}fi
 say "capture begins"
-modprobe -a loop squashfs 2>> $log
+for module in ${['loop', 'squashfs', ...modules].map(shellQuote).join(' ')}; do
+  modprobe "$module" 2>> $log || say "module $module was not loaded"
+done
 ${mountNodeTree}
-mount -o remount,rw ${shellQuote(mountPointOf(config.target))} 2>> $log || say "${mountPointOf(config.target)} cannot be made writable"
-${captureAndLeave(config, `${loader} --library-path ${paths.libraries} ${paths.node}`)}`;
+${mounted.map((at) => `mount -o remount,rw ${at} 2>> $log || say ${at} "cannot be made writable"\n`).join('')}${captureAndLeave(config, `${loader} --library-path ${paths.libraries} ${paths.node}`)}`;
 }
 
 /** What both scripts are about: starts the capture, looks after it, tells when it cannot run, leaves. */
@@ -93,23 +105,7 @@ run_capture() {
   return $status
 }
 
-# Without node there is no vmcore, but the cause need not be lost.
-save_log_only() {
-  ${reachTarget(config.target)}
-  directory=${shellQuote(mountPointOf(config.target))}${shellQuote(config.path)}/${shellQuote(config.host)}-$(date -u +%Y-%m-%d-%H:%M:%S)
-  umask 077
-  mkdir -p "$directory" || return
-  {
-    echo "The memory of the crashed kernel was not saved: the capture could not run (status $1)."
-    dmesg | grep -q "Initramfs unpacking failed" && echo "The crash kernel's memory was too small to unpack its image: reserve more with crashkernel=."
-    echo "kexec-dmesg.log has what the capture and its kernel said."
-  } > "$directory/vmcore-failed.txt"
-  { cat $log; echo "--- log of the capture kernel ---"; dmesg; } > "$directory/kexec-dmesg.log"
-  cat "$directory/vmcore-failed.txt"
-  sync
-  say "saved the log of the capture in \${directory#${mountPointOf(config.target)}}"${isMountedTarget(config.target) ? '' : `\n  umount ${paths.target}`}
-}
-
+${saveLogOnly(config)}
 if [ -e ${captureConfigPath} ]; then
   run_capture || {
     first=$status
@@ -123,15 +119,57 @@ leave
 `;
 }
 
-/** Defines `leave`: the end of every road. */
-function defineLeave({ target, finalAction }: CaptureConfig): string {
-  const settle = isMountedTarget(target)
-    ? `{ sync; mount -o remount,ro ${shellQuote(target.mountPoint)} 2> /dev/null; } &`
-    : 'sync &';
+/** Defines what happens when node cannot run: there is no vmcore, but the cause need not be lost. */
+function saveLogOnly({ targets, path, host }: CaptureConfig): string {
+  const target = targets.find(isInReach);
+  // What a shell can write to is what the kernel mounts by itself.
+  if (target === undefined)
+    return `save_log_only() {
+  cat $log
+  say "the capture could not run (status $1), and no target can be written without it"
+}
+`;
+  return `save_log_only() {
+  ${reachTarget(target)}
+  directory=${shellQuote(mountPointOf(target))}${shellQuote(target.path ?? path)}/${shellQuote(host)}-$(date -u +%Y-%m-%d-%H:%M:%S)
+  umask 077
+  mkdir -p "$directory" || return
+  {
+    echo "The memory of the crashed kernel was not saved: the capture could not run (status $1)."
+    dmesg | grep -q "Initramfs unpacking failed" && echo "The crash kernel's memory was too small to unpack its image: reserve more with crashkernel=."
+    echo "kexec-dmesg.log has what the capture and its kernel said."
+  } > "$directory/vmcore-failed.txt"
+  { cat $log; echo "--- log of the capture kernel ---"; dmesg; } > "$directory/kexec-dmesg.log"
+  cat "$directory/vmcore-failed.txt"
+  sync
+  say "saved the log of the capture in \${directory#${mountPointOf(target)}}"${isMountedTarget(target) ? '' : `\n  umount ${paths.target}`}
+}
+`;
+}
+
+type InReach = (FileSystemTarget | MountedTarget) & { readonly path?: string };
+const isInReach = (target: CaptureTarget): target is InReach =>
+  target.kind === 'filesystem' || target.kind === 'mounted';
+
+/** Defines `leave`: the end of every road. What it does is the capture's to say; a capture that never came to it has failed. */
+function defineLeave({ targets, failureAction, finalAction }: CaptureConfig): string {
+  const action = isFinalAction(failureAction) ? failureAction : finalAction;
+  const mounted = targets.filter(isMountedTarget);
+  const readOnly = mounted.map(
+    ({ mountPoint }) => ` mount -o remount,ro ${shellQuote(mountPoint)} 2> /dev/null;`,
+  );
+  const settle = mounted.length > 0 ? `{ sync;${readOnly.join('')} } &` : 'sync &';
   // systemd's reboot goes without asking its manager only when told twice; busybox does not mind being told twice.
-  const force = isMountedTarget(target) ? '-f -f' : '-f';
+  const force = '-f -f';
   return `leave() {
-  say "${finalAction}"
+  action=${action}
+  if [ -r ${paths.action} ]; then
+    read -r said < ${paths.action}
+    case $said in
+      ${finalActions.join(' | ')}) action=$said ;;
+    esac
+  fi
+  say "$action"
   ${settle}
   syncing=$!
   waited=0
@@ -139,7 +177,7 @@ function defineLeave({ target, finalAction }: CaptureConfig): string {
     sleep 1
     waited=$((waited + 1))
   done
-  ${finalAction} ${force}
+  $action ${force}
   reboot ${force}
   echo b > /proc/sysrq-trigger
   sleep 10
@@ -150,7 +188,7 @@ function defineLeave({ target, finalAction }: CaptureConfig): string {
 }
 
 /** Shell lines that bring the target up without node, or end the function when they cannot. */
-function reachTarget(target: CaptureTarget): string {
+function reachTarget(target: InReach): string {
   if (isMountedTarget(target)) return `grep -q " ${target.mountPoint} " /proc/mounts || return`;
   return `device=${shellQuote(target.device)}
   case $device in

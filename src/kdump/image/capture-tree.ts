@@ -1,16 +1,29 @@
-import { chmodSync, lstatSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
 import { type CaptureConfig, captureDefaults } from '../capture/config.ts';
 import { paths } from '../capture/paths.ts';
 import { captureScript } from './capture-init.ts';
 import { buildNodeTree } from './node-tree.ts';
-import { type CaptureRequest, settleCapture } from './settings.ts';
+import { type CaptureRequest, type Carrier, carryCapture, configOfRequest } from './settings.ts';
 
-/** What mkdumprd is asked for when it adds the capture to an initramfs that another program (dracut) builds. */
-export type CaptureTreeRequest = CaptureRequest & {
-  /** Where that initramfs mounts the target. */
-  readonly mountPoint: string;
+/** The capture for an initramfs that another program builds (dracut, initramfs-tools). */
+export type CaptureHandover = {
+  readonly config: CaptureConfig;
+  /** Files beside the settings, with their content in base64. */
+  readonly files: readonly { readonly path: string; readonly mode: number; readonly base64: string }[];
+  /** Modules that the capture loads; the initramfs has to bring them. */
+  readonly modules: readonly string[];
 };
 
 export type CaptureTree = {
@@ -26,23 +39,31 @@ export type CaptureTree = {
  * @param into top of the tree
  * @throws KdumpError `no-directory`, and those of the settings and of buildNodeTree
  */
-export function writeCaptureTree(into: string, request: CaptureTreeRequest): CaptureTree {
+export function writeCaptureTree(into: string, handover: CaptureHandover, carrier: Carrier): CaptureTree {
   if (!statSync(into, { throwIfNoEntry: false })?.isDirectory())
     throw new KdumpError('no-directory', `${into} is not a directory`, {
       fix: 'Name the top of the tree that becomes the initramfs.',
     });
-  const target = { mountPoint: request.mountPoint };
-  const { config, files, nodeTree } = settleCapture(target, request.path ?? captureDefaults.path, request);
+  const { config, modules } = handover;
+  const { files, nodeTree } = carryCapture(config, carrier);
   const node = buildNodeTree(nodeTree);
-  const written = [
+  const script = captureScript(config, node.loader.inTree, modules);
+  const ours = [
     ...files,
-    { path: paths.script, mode: 0o755, data: Buffer.from(captureScript(config, node.loader.inTree)) },
+    { path: paths.script, mode: 0o755, data: Buffer.from(script) },
     { path: paths.squashfs, mode: 0o600, data: node.squashfs },
   ];
+  const more = handover.files
+    .map(({ path, mode, base64 }) => ({ path, mode, data: Buffer.from(base64, 'base64') }))
+    // What that initramfs has of its own (/etc/passwd), its programs count on.
+    .filter(({ path }) => path === hostsFile || !existsSync(join(into, path)));
+  const written = [...ours, ...more];
   for (const { path, mode, data } of written) {
     const file = join(into, path);
     mkdirSync(dirname(file), { recursive: true });
+    const before = path === hostsFile && existsSync(file) ? readFileSync(file) : '';
     writeFileSync(file, data, { mode });
+    if (before.length > 0) appendFileSync(file, before);
     chmodSync(file, mode);
   }
   for (const { path, inTree } of node.links) {
@@ -56,4 +77,24 @@ export function writeCaptureTree(into: string, request: CaptureTreeRequest): Cap
     files: written.map(({ path, data }) => ({ path, bytes: data.length })),
     missingLibraries: node.missing,
   };
+}
+
+const hostsFile = '/etc/hosts';
+
+/** The capture for a file system that the initramfs mounts itself. @param mountPoint where */
+export function handoverOfRequest(request: CaptureRequest, mountPoint: string): CaptureHandover {
+  const target = { kind: 'mounted', mountPoint } as const;
+  const config = configOfRequest(target, request.path ?? captureDefaults.path, request);
+  return { config, files: [], modules: [] };
+}
+
+/** @throws KdumpError `bad-handover` */
+export function readHandover(path: string): CaptureHandover {
+  try {
+    const { config, files, modules } = JSON.parse(readFileSync(path, 'utf8')) as CaptureHandover;
+    if (Array.isArray(files) && Array.isArray(modules)) return { config, files, modules };
+  } catch (cause) {
+    throw new KdumpError('bad-handover', `${path}: ${(cause as Error).message}`, { cause });
+  }
+  throw new KdumpError('bad-handover', `${path} is not what kdumpctl writes for mkdumprd`);
 }

@@ -34,6 +34,48 @@ export function driversOfBlockDevice(device: string, root = '/'): BoundDriver[] 
       'Name a target that is a plain partition with --target.',
     );
 
+  const drivers = driversAbove(place, root);
+  if (drivers.length === 0) throw unknown(device, `no device above ${place} has a driver`);
+  return drivers;
+}
+
+/**
+ * The same for a network interface; empty for one that is no card: a VLAN, a bond, a bridge.
+ * @param root directory that stands in for /, with sys in it
+ */
+export function driversOfInterface(name: string, root = '/'): BoundDriver[] {
+  const device = join(root, 'sys/class/net', name, 'device');
+  return existsSync(device) ? driversAbove(realpathSync(device), root) : [];
+}
+
+/**
+ * The same for the devices of one virtio driver, such as virtiofs; the driver itself when there is none of them.
+ * @param root directory that stands in for /, with sys in it
+ */
+export function driversOfVirtio(driver: string, root = '/'): BoundDriver[] {
+  const directory = join(root, 'sys/bus/virtio/drivers', driver);
+  const devices = existsSync(directory)
+    ? readdirSync(directory).filter((name) => /^virtio\d/.test(name))
+    : [];
+  const found = devices.flatMap((name) => driversAbove(realpathSync(join(directory, name)), root));
+  return found.length > 0 ? found : [{ driver, module: driver, modalias: null }];
+}
+
+/**
+ * The same for each hardware watchdog that is running.
+ * @param root directory that stands in for /, with sys in it
+ */
+export function driversOfWatchdogs(root = '/'): BoundDriver[][] {
+  const directory = join(root, 'sys/class/watchdog');
+  const names = existsSync(directory) ? readdirSync(directory).sort() : [];
+  return names
+    .map((name) => join(directory, name))
+    .filter((path) => readLine(join(path, 'state')) === 'active' && existsSync(join(path, 'device')))
+    .map((path) => driversAbove(realpathSync(join(path, 'device')), root));
+}
+
+/** Drivers of a device and of those above it: a controller's driver finds nothing before its bus is there. */
+function driversAbove(place: string, root: string): BoundDriver[] {
   const top = realpathSync(join(root, 'sys/devices'));
   const drivers: BoundDriver[] = [];
   for (let at = place; at.startsWith(`${top}/`); at = dirname(at)) {
@@ -46,8 +88,6 @@ export function driversOfBlockDevice(device: string, root = '/'): BoundDriver[] 
       modalias: readLine(join(at, 'modalias')),
     });
   }
-  if (drivers.length === 0) throw unknown(device, `no device above ${place} has a driver`);
-  // A controller's driver finds nothing before its bus is there.
   return drivers.reverse();
 }
 

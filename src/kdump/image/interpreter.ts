@@ -22,3 +22,27 @@ export function readInterpreter(path: string): string | undefined {
     closeSync(fd);
   }
 }
+
+/** Whether a file is a program by itself, and not a script. */
+export function isElf(path: string): boolean {
+  return firstBytes(path, 4).toString('latin1') === '\x7fELF';
+}
+
+/** What a script names in its first line, in words; undefined when it names nothing. */
+export function readShebang(path: string): string[] | undefined {
+  const found = /^#!\s*([^\n]*)/.exec(firstBytes(path, longestShebang).toString());
+  return found === null ? undefined : found[1]!.trim().split(/\s+/);
+}
+
+/** As much as the kernel looks at (BINPRM_BUF_SIZE). */
+const longestShebang = 256;
+
+function firstBytes(path: string, length: number): Buffer {
+  const fd = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -5,57 +5,71 @@ import { koffiAddon } from '../../system/shared-objects.ts';
 import {
   type CaptureConfig,
   type CaptureTarget,
+  captureConfig,
   captureConfigPath,
   captureDefaults,
   checkCaptureConfig,
   type FinalAction,
 } from '../capture/config.ts';
 import { collectRequest } from '../capture/tools.ts';
+import type { ImageFile } from './assemble.ts';
 import { codecLibraries, type NodeTreePlan } from './node-tree.ts';
 
-/** What is asked of a capture, whoever builds the initramfs that it runs in. */
-export type CaptureRequest = {
-  readonly path?: string | undefined;
-  readonly host: string;
-  readonly coreCollector?: string | undefined;
-  readonly finalAction?: FinalAction | undefined;
+/** What carries a capture: our bundle, and the node that runs it. */
+export type Carrier = {
   /** The bundle of src/cli/capture.ts. */
   readonly captureBundle: string;
   readonly node: string;
 };
 
-export type SettledCapture = {
-  readonly config: CaptureConfig;
+/** What mkdumprd is asked for, whoever builds the initramfs that the capture runs in. */
+export type CaptureRequest = Carrier & {
+  readonly path?: string | undefined;
+  readonly host: string;
+  readonly coreCollector?: string | undefined;
+  readonly finalAction?: FinalAction | undefined;
+};
+
+export type CarriedCapture = {
   /** The settings as the file that the capture reads. */
-  readonly files: readonly { readonly path: string; readonly mode: number; readonly data: Uint8Array }[];
+  readonly files: readonly Extract<ImageFile, { data: Uint8Array }>[];
   readonly nodeTree: NodeTreePlan;
 };
 
 /**
- * Settles what the capture is told and what it is carried by.
+ * The settings for one target, as they are asked for.
  * @param path directory of dumps, seen from the root of the target
- * @throws KdumpError for settings that would not work in the capture kernel.
  */
-export function settleCapture(target: CaptureTarget, path: string, request: CaptureRequest): SettledCapture {
-  const coreCollector = (request.coreCollector ?? captureDefaults.coreCollector).trim().split(/\s+/);
-  const config: CaptureConfig = {
-    target,
+export function configOfRequest(target: CaptureTarget, path: string, request: CaptureRequest): CaptureConfig {
+  return captureConfig({
+    targets: [target],
     path,
     host: request.host,
-    coreCollector,
+    coreCollector: (request.coreCollector ?? captureDefaults.coreCollector).trim().split(/\s+/),
     finalAction: request.finalAction ?? captureDefaults.finalAction,
-    deviceTimeout: captureDefaults.deviceTimeout,
-  };
+  });
+}
+
+/**
+ * Settles what the capture is carried by, and checks what it is told.
+ * @param programs paths of programs of this machine that it runs
+ * @throws KdumpError for settings that would not work in the capture kernel.
+ */
+export function carryCapture(
+  config: CaptureConfig,
+  { captureBundle, node }: Carrier,
+  programs: readonly string[] = [],
+): CarriedCapture {
   checkCaptureConfig(config, 'capture settings');
-  // A wrong option is found now, not in the crash kernel.
-  if (coreCollector[0] === 'makedumpfile')
-    collectRequest([...coreCollector.slice(1), '/proc/vmcore', 'vmcore-incomplete']);
-  if (!existsSync(request.captureBundle))
-    throw new KdumpError('not-built', `${request.captureBundle} does not exist`, {
+  const [program, ...options] = config.coreCollector;
+  // A wrong option is found now, not in the crash kernel. Whether the dump is a stream depends on its target.
+  if (program === 'makedumpfile')
+    collectRequest([...options.filter((word) => word !== '-F'), '/proc/vmcore', 'vmcore-incomplete']);
+  if (!existsSync(captureBundle))
+    throw new KdumpError('not-built', `${captureBundle} does not exist`, {
       fix: 'Run npm run build in the directory of kdump-tools.',
     });
   return {
-    config,
     files: [
       {
         path: captureConfigPath,
@@ -64,10 +78,11 @@ export function settleCapture(target: CaptureTarget, path: string, request: Capt
       },
     ],
     nodeTree: {
-      node: request.node,
+      node,
       libraries: codecLibraries,
       koffi: koffiAddon(),
-      bundles: [request.captureBundle, ...workerBundle(request.captureBundle)],
+      bundles: [captureBundle, ...workerBundle(captureBundle)],
+      programs,
     },
   };
 }

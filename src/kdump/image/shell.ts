@@ -40,7 +40,7 @@ say() {
 `;
 
 /** Mounts what every program expects. /run is part of the root, which is memory already. */
-export const mountSystem = `export PATH=/bin
+export const mountSystem = `export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mkdir -p /proc /sys /dev /run
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

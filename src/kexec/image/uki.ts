@@ -23,8 +23,8 @@ const longestCommandLine = 64 * 1024;
 const archiveAlignment = 4;
 
 /**
- * Takes a unified kernel image apart (UAPI.5, systemd-stub(7)). Of several profiles it is the base, which stands before
- * the first .profile section.
+ * Takes a unified kernel image apart (UAPI.5, systemd-stub(7)). Of several profiles it is the first, which the stub
+ * takes, too, when none is named: what stands before all profiles, but for what the first one has of its own.
  * @returns null for any other file
  * @throws KdumpError `bad-pe` for section headers that the file contradicts, `bad-uki` when there is no kernel in it
  */
@@ -35,7 +35,7 @@ export function readUki(file: ImageContent): Uki | null {
   const sections = readPeSections((offset, length) => file.read(offset, length), file.size, name);
   if (!sections.some((section) => telling.includes(section.name))) return null;
 
-  const part = (wanted: string): ImageContent | null => sectionContent(file, baseProfile(sections), wanted);
+  const part = (wanted: string): ImageContent | null => sectionContent(file, firstProfile(sections), wanted);
   const linux = part('.linux');
   if (linux === null)
     throw new KdumpError('bad-uki', `${name}: a unified kernel image without a kernel: no .linux section`, {
@@ -50,10 +50,14 @@ export function readUki(file: ImageContent): Uki | null {
   };
 }
 
-/** The sections that belong to every profile. */
-function baseProfile(sections: readonly PeSection[]): readonly PeSection[] {
-  const end = sections.findIndex((section) => section.name === '.profile');
-  return end < 0 ? sections : sections.slice(0, end);
+/** The sections of the first profile, and behind them those that belong to every profile. */
+function firstProfile(sections: readonly PeSection[]): readonly PeSection[] {
+  const isProfile = ({ name }: PeSection): boolean => name === '.profile';
+  const start = sections.findIndex(isProfile);
+  if (start < 0) return sections;
+  const [, ...rest] = sections.slice(start);
+  const next = rest.findIndex(isProfile);
+  return [...(next < 0 ? rest : rest.slice(0, next)), ...sections.slice(0, start)];
 }
 
 /** The first section of a name, as the stub takes it; null when there is none or nothing is in it. */

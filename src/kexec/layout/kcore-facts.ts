@@ -1,15 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  ET_CORE,
-  elfHeaderLayout,
-  isElf,
-  noPhysicalAddress,
-  PT_LOAD,
-  programHeaderLayout,
-} from '../../formats/elf.ts';
-import { describeError, KdumpError } from '../../lib/errors.ts';
-import { layout, readStruct, type Struct } from '../../lib/layout.ts';
+import { noPhysicalAddress, type ProgramHeader, PT_LOAD, readElfCore } from '../../formats/elf.ts';
+import { describeError } from '../../lib/errors.ts';
 import type { Range } from '../../lib/ranges.ts';
 import { readFiveLevel } from '../../system/proc.ts';
 import type { LayoutFacts } from './layout-facts.ts';
@@ -17,18 +9,6 @@ import type { LayoutFacts } from './layout-facts.ts';
 /** Where x86_64 maps the kernel image and all memory (Documentation/arch/x86/x86_64/mm.rst), without KASLR. */
 const START_KERNEL_MAP = 0xffff_ffff_8000_0000n;
 const PAGE_OFFSET = { fourLevel: 0xffff_8880_0000_0000n, fiveLevel: 0xff11_0000_0000_0000n } as const;
-
-/**
- * A program header of kcore, as far as it is needed here: with 5-level paging offsets and sizes are larger than
- * readElfCore takes them.
- */
-const mappingLayout = layout('Elf64_Phdr', programHeaderLayout.size, {
-  type: [0, 'u32'],
-  vaddr: [16, 'a64'],
-  paddr: [24, 'a64'],
-  memsz: [40, 'a64'],
-});
-type Mapping = Struct<(typeof mappingLayout)['fields']>;
 
 export type KcoreFacts = Pick<LayoutFacts, 'kernelText' | 'pageOffset'> & { readonly warnings: string[] };
 
@@ -46,7 +26,7 @@ export function readKcoreFacts(root: string, kernel: Range | null): KcoreFacts {
     warnings: [`the ELF core header will not say where the kernel's text is mapped: ${why}`],
   });
   const path = join(root, 'proc/kcore');
-  let mappings: readonly Mapping[];
+  let mappings: readonly ProgramHeader[];
   try {
     mappings = readMappings(path);
   } catch (error) {
@@ -63,23 +43,16 @@ export function readKcoreFacts(root: string, kernel: Range | null): KcoreFacts {
       ...without(`${path} maps nothing of the kernel at 0x${kernel.start.toString(16)}`),
       pageOffset: known,
     };
-  const kernelText = { vaddr: text.vaddr, paddr: kernel.start, size: Number(text.memsz) };
+  const kernelText = { vaddr: text.vaddr, paddr: kernel.start, size: text.memsz };
   return { kernelText, pageOffset: known, warnings: [] };
 }
 
 /** The PT_LOADs of a core; no more of the file is read than its headers. */
-function readMappings(path: string): Mapping[] {
+function readMappings(path: string): ProgramHeader[] {
   const fd = openSync(path, 'r');
   try {
-    const header = readAt(fd, 0, elfHeaderLayout.size);
-    const notCore = new KdumpError('unsupported-elf', `${path}: not an ELF core of 64 bits`);
-    if (!isElf(header)) throw notCore;
-    const { type, phoff, phnum, phentsize } = readStruct(elfHeaderLayout, header, 0, `${path} offset 0`);
-    if (type !== ET_CORE || phentsize !== mappingLayout.size) throw notCore;
-    const table = readAt(fd, phoff, phnum * phentsize);
-    return Array.from({ length: phnum }, (_, i) =>
-      readStruct(mappingLayout, table, i * phentsize, `${path} offset ${phoff + i * phentsize}`),
-    ).filter((mapping) => mapping.type === PT_LOAD);
+    const core = readElfCore((offset, length) => readAt(fd, offset, length), path);
+    return core.programHeaders.filter(({ type }) => type === PT_LOAD);
   } finally {
     closeSync(fd);
   }

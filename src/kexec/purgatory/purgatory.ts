@@ -99,7 +99,7 @@ export function buildPurgatory(options: PurgatoryOptions): { bytes: Uint8Array; 
   const { labels, bytes: blank } = purgatoryCode();
   const bytes = blank.slice();
   const offset = (label: string): number => labels.get(label)!;
-  const { check, backup, console: shown, jumpBack } = options;
+  const { check, backup, console, jumpBack } = options;
   writeStruct(registersLayout, bytes, offset('registers'), options.registers);
   writeStruct(optionsLayout, bytes, offset('options'), {
     check: Number(check !== null),
@@ -108,12 +108,12 @@ export function buildPurgatory(options: PurgatoryOptions): { bytes: Uint8Array; 
     backup_destination: backup?.destination ?? 0,
     backup_size: backup?.size ?? 0,
     command_line_end: jumpBack?.commandLineEnd ?? 0,
-    verbose: Number(shown.verbose),
-    reset_vga: Number(shown.resetVga),
-    vga: Number(shown.vga),
-    serial: Number(shown.serial !== null),
-    serial_port: shown.serial?.port ?? com1,
-    serial_divisor: divisor(shown.serial?.baud ?? null),
+    verbose: Number(console.verbose),
+    reset_vga: Number(console.resetVga),
+    vga: Number(console.vga),
+    serial: Number(console.serial !== null),
+    serial_port: console.serial?.port ?? com1,
+    serial_divisor: divisor(console.serial?.baud ?? null),
   });
   if (check !== null) {
     if (check.regions.length > mostRegions || check.digest.length !== digestBytes)

@@ -1,7 +1,6 @@
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -9,7 +8,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CaptureConfig } from '../../../src/kdump/capture/config.ts';
@@ -17,106 +15,56 @@ import { runAfterFailure, runCapture } from '../../../src/kdump/capture/flow.ts'
 import type { CaptureMachine, CaptureTools } from '../../../src/kdump/capture/machine.ts';
 import { stalledWords } from '../../../src/kdump/capture/paths.ts';
 import { KdumpError } from '../../../src/lib/errors.ts';
-import { release, writeVmcore } from '../../helpers/vmcore.ts';
+import { release } from '../../helpers/vmcore.ts';
+import { config, dmesg, type Fake, fakeMachine, name, report } from './fake-machine.ts';
 
-const config: CaptureConfig = {
-  target: { device: '/dev/vda', fstype: 'ext4', mountOptions: 'noatime' },
-  path: '/var/crash',
-  host: 'vm',
-  coreCollector: ['makedumpfile', '-l', '-d', '31'],
-  finalAction: 'reboot',
-  deviceTimeout: 30,
-};
-const dmesg =
-  '[    1.0] booted\n[    2.0] Kernel panic - not syncing: sysrq triggered crash\n[    2.1] caf\xe9\n';
-const report = { pages: { original: 3, remaining: 1 } };
-/** CRASHTIME of the test vmcore, 1700000000 */
-const name = 'vm-2023-11-14-22:13:20';
-
+const place = `/var/crash/${name}`;
+let fake: Fake;
 let root: string;
-let clock: number;
-let mounted: boolean;
-let mounts: string[];
-let promises: number[];
 let lines: string[];
 let machine: CaptureMachine;
 let tools: CaptureTools;
-const target = (...path: string[]): string => join(root, 'target', ...path);
-const dump = (...path: string[]): string => target('var/crash', name, ...path);
-const dumpJson = () => JSON.parse(readFileSync(dump('dump.json'), 'utf8'));
+const target = (...path: string[]): string => fake.on('/dev/vda', ...path);
+const dump = (...path: string[]): string => fake.dump(...path);
+const dumpJson = () => fake.dumpJson();
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'kdump-test-'));
-  mkdirSync(target());
-  writeVmcore(join(root, 'vmcore'));
-  clock = 3;
-  mounted = false;
-  mounts = [];
-  promises = [];
-  lines = [];
-  machine = {
-    vmcore: join(root, 'vmcore'),
-    mountPoint: target(),
-    stateFile: join(root, 'state'),
-    logFile: join(root, 'log'),
-    release: '6.1.0-capture',
-    systemRam: () => 192 << 20,
-    uptime: () => clock,
-    now: () => new Date('2026-01-02T03:04:05Z'),
-    sleep: (seconds) => {
-      clock += seconds;
-    },
-    print: (line) => lines.push(line),
-    findDevice: (device) => device,
-    mount: (...given) => {
-      mounts.push(given.join(' '));
-      mounted = true;
-    },
-    isMounted: () => mounted,
-    unmount: () => {
-      mounted = false;
-    },
-    memory: () => ({ total: 150_000, available: 90_000 - clock * 1000, peak: 40_000 + clock }),
-    kernelLog: () => '[    0.000000] Linux version 6.1.0-capture\n',
-    promise: (seconds) => promises.push(seconds),
-  };
-  tools = {
-    extractDmesg: () => dmesg,
-    collect: (argv, hooks) => {
-      writeFileSync(argv.at(-1)!, 'KDUMP   ', { mode: 0o644 });
-      hooks.message('one\ntwo');
-      return report;
-    },
-  };
+  fake = fakeMachine();
+  ({ root, lines, machine, tools } = fake);
 });
-afterEach(() => rmSync(root, { recursive: true }));
+afterEach(() => fake.remove());
 
 describe('a capture that goes well', () => {
-  it('leaves the dump, the log of the crashed kernel, its own log and an account', () => {
+  it('leaves the dump, the log of the crashed kernel, its own log and an account', async () => {
     let argv: readonly string[] = [];
     let marker: { state: string } | undefined;
-    const outcome = runCapture(config, machine, {
+    const outcome = await runCapture(config, machine, {
       ...tools,
       collect: (given, hooks) => {
         argv = given;
         marker = dumpJson();
         expect(existsSync(dump('vmcore-dmesg.txt'))).toBe(true);
-        clock += 4;
-        return tools.collect(given, hooks);
+        fake.clock += 4;
+        return tools.collect(given, hooks, {});
       },
     });
-    expect(outcome).toMatchObject({ recorded: true, directory: dump() });
+    expect(outcome).toMatchObject({ recorded: true, directory: place });
     expect(readdirSync(dump()).sort()).toEqual([
       'dump.json',
       'kexec-dmesg.log',
       'vmcore',
       'vmcore-dmesg.txt',
     ]);
-    expect(argv).toEqual(['-l', '-d', '31', machine.vmcore, dump('vmcore-incomplete')]);
+    expect(argv).toEqual([
+      '-l',
+      '-d',
+      '31',
+      machine.boot.vmcore,
+      join(machine.mountPoint, place, 'vmcore-incomplete'),
+    ]);
     expect(marker).toMatchObject({ state: 'incomplete', kernelRelease: release });
     expect(readFileSync(dump('vmcore-dmesg.txt'), 'latin1')).toBe(dmesg);
-    expect(mounts).toEqual(['/dev/vda ext4 noatime']);
-    expect(mounted).toBe(false);
+    expect(fake.events).toEqual(['mount /dev/vda ext4 noatime', 'unmount', 'action reboot']);
 
     expect(dumpJson()).toMatchObject({
       format: 1,
@@ -138,19 +86,19 @@ describe('a capture that goes well', () => {
       files: { vmcore: 8, 'vmcore-dmesg.txt': dmesg.length },
     });
     const steps = dumpJson().steps.map((step: { name: string }) => step.name);
-    expect(steps).toEqual(['device', 'mount', 'directory', 'marker', 'dmesg', 'collect']);
-    expect(dumpJson().steps.at(-1)).toEqual({ name: 'collect', began: 3, seconds: 4 });
+    expect(steps).toEqual(['identify', 'reach', 'directory', 'marker', 'dmesg', 'collect', 'checksum']);
+    expect(dumpJson().steps.at(-2)).toEqual({ name: 'collect', began: 3, seconds: 4 });
   });
 
-  it('lets only root read what it saved', () => {
-    runCapture(config, machine, tools);
+  it('lets only root read what it saved', async () => {
+    await runCapture(config, machine, tools);
     expect(statSync(dump()).mode & 0o777).toBe(0o700);
     for (const file of readdirSync(dump())) expect(statSync(dump(file)).mode & 0o777, file).toBe(0o600);
   });
 
-  it('says each step with its time and keeps what it said beside the kernel log', () => {
+  it('says each step with its time and keeps what it said beside the kernel log', async () => {
     writeFileSync(machine.logFile, 'kdump: [    1.00] said by init\n');
-    runCapture(config, machine, tools);
+    await runCapture(config, machine, tools);
     expect(lines).toContain('kdump: [    3.00] two');
     for (const line of lines) expect(line).toMatch(/^kdump: \[ *\d+\.\d\d\] \S/);
     const saved = readFileSync(dump('kexec-dmesg.log'), 'utf8');
@@ -159,96 +107,99 @@ describe('a capture that goes well', () => {
     expect(saved).toMatch(/\n\[ {4}0\.000000\] Linux version 6\.1\.0-capture\n$/);
   });
 
-  it('copies the vmcore whole when the collector is cp', () => {
-    runCapture({ ...config, coreCollector: ['cp'] }, machine, tools);
-    expect(readFileSync(dump('vmcore')).equals(readFileSync(machine.vmcore))).toBe(true);
+  it('copies the vmcore whole when the collector is cp', async () => {
+    await runCapture({ ...config, coreCollector: ['cp'] }, machine, tools);
+    expect(readFileSync(dump('vmcore')).equals(readFileSync(machine.boot.vmcore))).toBe(true);
     expect(dumpJson()).toMatchObject({
       state: 'complete',
       collector: 'cp',
-      report: { bytes: statSync(machine.vmcore).size },
+      report: { bytes: statSync(machine.boot.vmcore).size },
     });
   });
 
-  it('shows progress every few seconds and promises a sign of life each time', () => {
-    runCapture(config, machine, {
+  it('shows progress every few seconds and promises a sign of life each time', async () => {
+    await runCapture(config, machine, {
       ...tools,
       collect: (argv, hooks) => {
         for (let second = 0; second <= 20; second++) {
           for (let call = 0; call < 10; call++) hooks.progress('Copying data', second, 20);
-          clock += 1;
+          fake.clock += 1;
         }
-        return tools.collect(argv, hooks);
+        return tools.collect(argv, hooks, {});
       },
     });
     const shown = lines.filter((line) => line.includes('Copying data'));
     expect(shown).toHaveLength(4);
     expect(shown[0]).toMatch(/Copying data +: \[ {1,2}\d+\.\d %\] .* eta: \d+s$/);
-    expect(promises.length).toBeGreaterThanOrEqual(20);
+    expect(fake.promises.length).toBeGreaterThanOrEqual(20);
   });
 
-  it('does not write into a directory that is there already', () => {
+  it('does not write into a directory that is there already', async () => {
     mkdirSync(dump(), { recursive: true });
-    expect(runCapture(config, machine, tools).directory).toBe(`${dump()}-2`);
+    expect((await runCapture(config, machine, tools)).directory).toBe(`${place}-2`);
     expect(readdirSync(dump())).toEqual([]);
   });
 });
 
 describe('a target that somebody else has mounted', () => {
-  const given: CaptureConfig = { ...config, target: { mountPoint: '/sysroot' } };
+  let given: CaptureConfig;
   beforeEach(() => {
-    mounted = true;
+    mkdirSync(target(), { recursive: true });
+    given = { ...config, targets: [{ kind: 'mounted', mountPoint: target() }] };
     machine = {
       ...machine,
+      isMounted: () => true,
       findDevice: () => expect.fail('looked for a device'),
       mount: () => expect.fail('mounted'),
       unmount: () => expect.fail('unmounted'),
     };
   });
 
-  it('is used as it is and left mounted', () => {
-    expect(runCapture(given, machine, tools)).toMatchObject({ recorded: true, directory: dump() });
+  it('is used as it is and left mounted', async () => {
+    expect(await runCapture(given, machine, tools)).toMatchObject({ recorded: true, directory: place });
     expect(dumpJson()).toMatchObject({ state: 'complete', errors: [] });
     const steps = dumpJson().steps.map((step: { name: string }) => step.name);
-    expect(steps).toEqual(['mount', 'directory', 'marker', 'dmesg', 'collect']);
-    expect(mounted).toBe(true);
+    expect(steps).toEqual(['identify', 'reach', 'directory', 'marker', 'dmesg', 'collect', 'checksum']);
   });
 
-  it('is missed when nothing is mounted there: a dump in the root of the initramfs would be lost', () => {
-    mounted = false;
-    const outcome = runCapture(given, machine, tools);
+  it('is missed when nothing is mounted there: a dump in the root of the initramfs would be lost', async () => {
+    machine = { ...machine, isMounted: () => false };
+    const outcome = await runCapture(given, machine, tools);
     expect(outcome).toMatchObject({
       recorded: false,
-      report: { errors: [{ step: 'mount', code: 'not-mounted' }] },
+      report: { errors: [{ step: 'reach', code: 'not-mounted' }] },
     });
     expect(readdirSync(target())).toEqual([]);
   });
 
-  it('gets the account of a capture that died', () => {
-    expect(runAfterFailure(137, given, machine, tools)).toMatchObject({ recorded: true, directory: dump() });
+  it('gets the account of a capture that died', async () => {
+    expect(await runAfterFailure(137, given, machine, tools)).toMatchObject({
+      recorded: true,
+      directory: place,
+    });
     expect(dumpJson()).toMatchObject({ state: 'failed', errors: [{ code: 'capture-died' }] });
-    expect(mounted).toBe(true);
   });
 });
 
 describe('a capture that fails', () => {
-  it('waits for the device for as long as it should, then says how to help', () => {
-    const outcome = runCapture(config, { ...machine, findDevice: () => undefined }, tools);
+  it('waits for the device for as long as it should, then says how to help', async () => {
+    const outcome = await runCapture(config, { ...machine, findDevice: () => undefined }, tools);
     expect(outcome).toMatchObject({ recorded: false, directory: null });
     expect(outcome.report.errors).toMatchObject([
-      { step: 'device', code: 'device-missing', message: expect.stringContaining('within 30 s') },
+      { step: 'reach', code: 'device-missing', message: expect.stringContaining('within 30 s') },
     ]);
-    expect(clock).toBeGreaterThanOrEqual(33);
-    expect(clock).toBeLessThan(34);
+    expect(fake.clock).toBeGreaterThanOrEqual(33);
+    expect(fake.clock).toBeLessThan(34);
     expect(lines.some((line) => line.includes('--add-drivers'))).toBe(true);
   });
 
-  it('takes a device that appears late', () => {
-    const late = { ...machine, findDevice: (device: string) => (clock > 20 ? device : undefined) };
-    expect(runCapture(config, late, tools).report.state).toBe('complete');
+  it('takes a device that appears late', async () => {
+    const late = { ...machine, findDevice: (device: string) => (fake.clock > 20 ? device : undefined) };
+    expect((await runCapture(config, late, tools)).report.state).toBe('complete');
   });
 
-  it('tries nothing more when the target cannot be mounted', () => {
-    const outcome = runCapture(
+  it('tries nothing more when the target cannot be mounted', async () => {
+    const outcome = await runCapture(
       config,
       {
         ...machine,
@@ -258,12 +209,12 @@ describe('a capture that fails', () => {
       },
       tools,
     );
-    expect(outcome).toMatchObject({ recorded: false, report: { errors: [{ step: 'mount' }] } });
-    expect(readdirSync(target())).toEqual([]);
+    expect(outcome).toMatchObject({ recorded: false, report: { errors: [{ step: 'reach' }] } });
+    expect(existsSync(target())).toBe(false);
   });
 
-  it('still saves the dump when the log cannot be extracted', () => {
-    runCapture(config, machine, {
+  it('still saves the dump when the log cannot be extracted', async () => {
+    await runCapture(config, machine, {
       ...tools,
       extractDmesg: () => {
         throw new KdumpError('no-log', 'the log cannot be found');
@@ -273,8 +224,8 @@ describe('a capture that fails', () => {
     expect(dumpJson()).toMatchObject({ state: 'complete', errors: [{ step: 'dmesg', code: 'no-log' }] });
   });
 
-  it('saves logs and the cause when the collector fails before it writes anything', () => {
-    const outcome = runCapture(config, machine, {
+  it('saves logs and the cause when the collector fails before it writes anything', async () => {
+    const outcome = await runCapture(config, machine, {
       ...tools,
       collect: () => {
         throw new KdumpError('no-vmcoreinfo', 'no VMCOREINFO', { fix: 'Use level 1.' });
@@ -297,8 +248,8 @@ describe('a capture that fails', () => {
     expect(words).toContain('sysrq triggered crash');
   });
 
-  it('keeps what was written under its incomplete name when the target is full, and has room for the account', () => {
-    runCapture(config, machine, {
+  it('keeps what was written under its incomplete name when the target is full, and has room for the account', async () => {
+    await runCapture(config, machine, {
       ...tools,
       collect: (argv) => {
         expect(statSync(dump('reserve-incomplete')).size).toBeGreaterThan(0);
@@ -319,9 +270,9 @@ describe('a capture that fails', () => {
     });
   });
 
-  it('goes on without knowing who crashed', () => {
-    writeFileSync(machine.vmcore, 'this is no ELF file');
-    const { report: account } = runCapture(config, machine, tools);
+  it('goes on without knowing who crashed', async () => {
+    writeFileSync(machine.boot.vmcore, 'this is no ELF file');
+    const { report: account } = await runCapture(config, machine, tools);
     expect(account).toMatchObject({
       state: 'complete',
       kernelRelease: null,
@@ -330,36 +281,40 @@ describe('a capture that fails', () => {
     expect(account.errors).toMatchObject([{ step: 'identify', code: 'unknown-format' }]);
   });
 
-  it('says so when there is no crashed kernel', () => {
-    rmSync(machine.vmcore);
-    const { report: account } = runCapture({ ...config, coreCollector: ['cp'] }, machine, tools);
+  it('says so when there is no crashed kernel', async () => {
+    rmSync(machine.boot.vmcore);
+    const { report: account } = await runCapture({ ...config, coreCollector: ['cp'] }, machine, tools);
     expect(account.errors[0]).toMatchObject({ code: 'no-vmcore', fix: expect.stringContaining('kexec -p') });
     expect(account.state).toBe('failed');
   });
 
-  it('does not follow a link that leads out of the target', () => {
+  it('does not follow a link that leads out of the target', async () => {
     // /proc is another file system everywhere.
-    mkdirSync(target('var'));
+    mkdirSync(target('var'), { recursive: true });
     symlinkSync('/proc', target('var/crash'));
-    const outcome = runCapture(config, machine, tools);
+    const outcome = await runCapture(config, machine, tools);
     expect(outcome).toMatchObject({
       recorded: false,
       report: { errors: [{ step: 'directory', code: 'path-leaves-target' }] },
     });
   });
 
-  it('survives a full memory: state and log are only helpers', () => {
+  it('survives a full memory: state and log are only helpers', async () => {
     const full = { ...machine, stateFile: join(root, 'no/state'), logFile: join(root, 'no/log') };
-    expect(runCapture(config, full, tools).report.state).toBe('complete');
+    expect((await runCapture(config, full, tools)).report.state).toBe('complete');
   });
 });
 
 describe('the run after a capture that was killed', () => {
   /** Stops in the collector as a killed process would: with the state file and the files as they were then. */
   const killed = new Error('killed');
-  function runUntilKilled(): void {
+  const emptyMountPoint = (): string => {
+    mkdirSync(machine.mountPoint);
+    return machine.mountPoint;
+  };
+  async function runUntilKilled(): Promise<void> {
     let state = Buffer.alloc(0);
-    runCapture(config, machine, {
+    await runCapture(config, machine, {
       ...tools,
       collect: (argv) => {
         writeFileSync(argv.at(-1)!, 'part of it');
@@ -371,16 +326,16 @@ describe('the run after a capture that was killed', () => {
     for (const file of ['vmcore-failed.txt', 'kexec-dmesg.log']) rmSync(dump(file));
     writeFileSync(dump('reserve-incomplete'), new Uint8Array(10));
     writeFileSync(machine.stateFile, state);
-    mounted = true;
-    mounts = [];
+    machine.mount('/dev/vda', emptyMountPoint(), 'ext4', '');
+    fake.events.length = 0;
   }
 
-  it('keeps what was saved and writes down why it ended', () => {
-    runUntilKilled();
+  it('keeps what was saved and writes down why it ended', async () => {
+    await runUntilKilled();
     const kernelLog = () => '[    9.1] Out of memory: Killed process 101 (node) anon-rss:93108kB\n';
-    const outcome = runAfterFailure(137, config, { ...machine, kernelLog }, tools);
-    expect(outcome).toMatchObject({ recorded: true, directory: dump() });
-    expect(mounts).toEqual([]);
+    const outcome = await runAfterFailure(137, config, { ...machine, kernelLog }, tools);
+    expect(outcome).toMatchObject({ recorded: true, directory: place });
+    expect(fake.events).toEqual(['unmount', 'action reboot']);
     expect(readdirSync(dump()).sort()).toEqual([
       'dump.json',
       'kexec-dmesg.log',
@@ -395,19 +350,19 @@ describe('the run after a capture that was killed', () => {
     });
   });
 
-  it('tells a capture that was stuck from one that died', () => {
-    runUntilKilled();
+  it('tells a capture that was stuck from one that died', async () => {
+    await runUntilKilled();
     writeFileSync(machine.logFile, `kdump: [   99.00] ${stalledWords}\n`);
-    expect(runAfterFailure(137, config, machine, tools).report.errors.at(-1)?.code).toBe('stalled');
-    mounted = true;
+    expect((await runAfterFailure(137, config, machine, tools)).report.errors.at(-1)?.code).toBe('stalled');
+    machine.mount('/dev/vda', emptyMountPoint(), 'ext4', '');
     writeFileSync(machine.logFile, '');
-    expect(runAfterFailure(134, config, machine, tools).report.errors.at(-1)?.message).toMatch(
+    expect((await runAfterFailure(134, config, machine, tools)).report.errors.at(-1)?.message).toMatch(
       /killed by signal 6/,
     );
   });
 
-  it('begins anew, without collecting, when the first run left nothing', () => {
-    const outcome = runAfterFailure(127, config, machine, {
+  it('begins anew, without collecting, when the first run left nothing', async () => {
+    const outcome = await runAfterFailure(127, config, machine, {
       ...tools,
       collect: () => expect.fail('collected again'),
     });
@@ -419,14 +374,14 @@ describe('the run after a capture that was killed', () => {
     });
   });
 
-  it('does not try again to extract a log that has ended a capture', () => {
-    runUntilKilled();
+  it('does not try again to extract a log that has ended a capture', async () => {
+    await runUntilKilled();
     rmSync(dump('vmcore-dmesg.txt'));
     writeFileSync(
       machine.stateFile,
       readFileSync(machine.stateFile, 'utf8').replace('"step":"collect"', '"step":"dmesg"'),
     );
-    const outcome = runAfterFailure(139, config, machine, {
+    const outcome = await runAfterFailure(139, config, machine, {
       ...tools,
       extractDmesg: () => expect.fail('extracted again'),
     });

@@ -26,6 +26,8 @@ describe('readVmcoreinfo', () => {
   });
 });
 
+const toFile = (path: string) => ({ kind: 'file', path }) as const;
+
 describe('copyVmcore', () => {
   it('copies every byte, whatever lies where', () => {
     const run = fc.record({ zero: fc.boolean(), bytes: fc.integer({ min: 1, max: 200_000 }) });
@@ -36,7 +38,7 @@ describe('copyVmcore', () => {
         );
         writeFileSync(join(root, 'from'), content);
         rmSync(join(root, 'to'), { force: true });
-        const { bytes, holes } = copyVmcore(join(root, 'from'), join(root, 'to'), quiet);
+        const { bytes, holes } = copyVmcore(join(root, 'from'), toFile(join(root, 'to')), quiet);
         expect(bytes).toBe(content.length);
         expect(holes).toBeLessThanOrEqual(content.length);
         expect(readFileSync(join(root, 'to')).equals(content)).toBe(true);
@@ -48,7 +50,10 @@ describe('copyVmcore', () => {
   it('leaves zeros out and reports progress in bytes', () => {
     writeFileSync(join(root, 'from'), Buffer.alloc(9 << 20));
     const seen: [string, number, number][] = [];
-    copyVmcore(join(root, 'from'), join(root, 'to'), { ...quiet, progress: (...call) => seen.push(call) });
+    copyVmcore(join(root, 'from'), toFile(join(root, 'to')), {
+      ...quiet,
+      progress: (...call) => seen.push(call),
+    });
     expect(seen.at(-1)).toEqual(['Copying vmcore', 9 << 20, 9 << 20]);
     expect(statSync(join(root, 'to')).size).toBe(9 << 20);
     expect(statSync(join(root, 'to')).blocks).toBeLessThan(64);
@@ -57,8 +62,8 @@ describe('copyVmcore', () => {
   it('does not overwrite, and makes nothing when there is no source', () => {
     writeFileSync(join(root, 'to'), 'x');
     writeFileSync(join(root, 'from'), 'y');
-    expect(() => copyVmcore(join(root, 'from'), join(root, 'to'), quiet)).toThrow(/EEXIST/);
-    expect(() => copyVmcore(join(root, 'none'), join(root, 'new'), quiet)).toThrow(/ENOENT/);
+    expect(() => copyVmcore(join(root, 'from'), toFile(join(root, 'to')), quiet)).toThrow(/EEXIST/);
+    expect(() => copyVmcore(join(root, 'none'), toFile(join(root, 'new')), quiet)).toThrow(/ENOENT/);
     expect(existsSync(join(root, 'new'))).toBe(false);
   });
 });

@@ -1,17 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import type { CaptureConfig } from '../../../src/kdump/capture/config.ts';
+import { type CaptureConfig, captureConfig } from '../../../src/kdump/capture/config.ts';
 import { captureInit, captureScript } from '../../../src/kdump/image/capture-init.ts';
 import { shellQuote } from '../../../src/kdump/image/shell.ts';
 
-const config: CaptureConfig = {
-  target: { device: "LABEL=it's $(here)", fstype: 'ext4', mountOptions: '' },
-  path: '/var/crash',
-  host: 'vm',
-  coreCollector: ['cp'],
-  finalAction: 'poweroff',
-  deviceTimeout: 30,
-};
+const device = {
+  kind: 'filesystem',
+  device: "LABEL=it's $(here)",
+  fstype: 'ext4',
+  mountOptions: '',
+} as const;
+const ssh = { kind: 'ssh', user: 'dumps', host: 'server' } as const;
+const config = captureConfig({ targets: [device], host: 'vm', finalAction: 'poweroff' });
 
 describe('captureInit', () => {
   it('is a script that the shell can read', () => {
@@ -23,7 +23,24 @@ describe('captureInit', () => {
   it('ends with the final action, and with a reboot when that does not work', () => {
     const script = captureInit(config);
     expect(script.trimEnd().split('\n').at(-1)).toBe('leave');
-    expect(script).toMatch(/poweroff -f\n {2}reboot -f\n {2}echo b > \/proc\/sysrq-trigger/);
+    expect(script).toMatch(/\$action -f -f\n {2}reboot -f -f\n {2}echo b > \/proc\/sysrq-trigger/);
+  });
+
+  it.each([
+    ['reboot', 'reboot'],
+    ['shell', 'poweroff'],
+  ] as const)('without a word of the capture, the failure action %s ends in %s', (failureAction, action) => {
+    expect(captureInit({ ...config, failureAction })).toContain(
+      `  action=${action}\n  if [ -r /run/capture-action ]`,
+    );
+  });
+
+  it('writes the log to the first target that a shell can mount, and says so when there is none', () => {
+    const both = captureInit({ ...config, targets: [ssh, { ...device, path: '/dumps' }] });
+    expect(both).toContain("directory='/run/target''/dumps'/'vm'");
+    const none = captureInit({ ...config, targets: [ssh] });
+    expect(none).toContain('no target can be written without it');
+    expect(spawnSync('/bin/sh', ['-n'], { input: none }).status).toBe(0);
   });
 
   it('takes words from the settings as they are', () => {
@@ -34,7 +51,7 @@ describe('captureInit', () => {
 });
 
 describe('captureScript', () => {
-  const mounted: CaptureConfig = { ...config, target: { mountPoint: '/sysroot' } };
+  const mounted: CaptureConfig = { ...config, targets: [{ kind: 'mounted', mountPoint: '/sysroot' }] };
   const script = captureScript(mounted, '/run/kdump/lib/ld.so');
 
   it.each(['sh', 'bash'])('is a script that %s can read', (shell) => {
@@ -49,7 +66,7 @@ describe('captureScript', () => {
     );
     expect(order[0]).toBeGreaterThan(0);
     expect(order[1]).toBeGreaterThan(order[0]!);
-    expect(script).toMatch(/sync; mount -o remount,ro '\/sysroot'[\s\S]*poweroff -f -f\n {2}reboot -f -f\n/);
+    expect(script).toMatch(/sync; mount -o remount,ro '\/sysroot'[\s\S]*\$action -f -f\n {2}reboot -f -f\n/);
     expect(script).not.toMatch(/umount/);
     expect(script.trimEnd().split('\n').at(-1)).toBe('leave');
   });
@@ -58,6 +75,13 @@ describe('captureScript', () => {
     const [before] = script.split('say "capture begins"');
     expect(before).toContain('if [ $# -gt 0 ]; then\n  say "no capture: $*"\n  leave\nfi');
     expect(before).not.toContain('mount -t');
+  });
+
+  it('goes on with the targets that need no mount', () => {
+    const both = captureScript({ ...mounted, targets: [...mounted.targets, ssh] }, '/ld.so', ['virtio_net']);
+    expect(both).not.toContain('no capture');
+    expect(both).toContain("for module in 'loop' 'squashfs' 'virtio_net'; do");
+    expect(spawnSync('/bin/sh', ['-n'], { input: both }).status).toBe(0);
   });
 
   it('starts node by the loader of the tree', () => {

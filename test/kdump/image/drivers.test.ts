@@ -2,7 +2,13 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseModuleIndex } from '../../../src/formats/module-dep.ts';
-import { driversOfBlockDevice, modulesForDrivers } from '../../../src/kdump/image/drivers.ts';
+import {
+  driversOfBlockDevice,
+  driversOfInterface,
+  driversOfVirtio,
+  driversOfWatchdogs,
+  modulesForDrivers,
+} from '../../../src/kdump/image/drivers.ts';
 import { temporary, write, writeSys } from './fixture.ts';
 
 const { root, remove } = temporary();
@@ -43,6 +49,37 @@ describe('driversOfBlockDevice', () => {
         fix: expect.stringMatching(fix),
       }),
     );
+  });
+});
+
+describe('other devices', () => {
+  const virtio0 = '../../../../sys/devices/pci0000:00/0000:00:04.0/virtio0';
+
+  it('finds the drivers below a network card, and none below what is made of others', () => {
+    mkdirSync(join(root, 'sys/class/net/eth0'), { recursive: true });
+    mkdirSync(join(root, 'sys/class/net/bond0'));
+    symlinkSync(virtio0, join(root, 'sys/class/net/eth0/device'));
+    symlinkSync(
+      '../../../../devices/pci0000:00/0000:00:04.0/virtio0',
+      join(root, 'sys/bus/virtio/drivers/virtio_blk/virtio0'),
+    );
+    expect(driversOfInterface('eth0', root)).toEqual(vda);
+    expect(driversOfInterface('bond0', root)).toEqual([]);
+    expect(driversOfVirtio('virtio_blk', root)).toEqual(vda);
+    expect(driversOfVirtio('virtiofs', root)).toEqual([
+      { driver: 'virtiofs', module: 'virtiofs', modalias: null },
+    ]);
+  });
+
+  it('finds those of watchdogs that are running', () => {
+    for (const [name, state] of [
+      ['watchdog0', 'active'],
+      ['watchdog1', 'inactive'],
+    ] as const) {
+      write(join(root, 'sys/class/watchdog', name, 'state'), `${state}\n`);
+      symlinkSync(virtio0, join(root, 'sys/class/watchdog', name, 'device'));
+    }
+    expect(driversOfWatchdogs(root)).toEqual([vda]);
   });
 });
 

@@ -52,15 +52,27 @@ describe('readUki', () => {
     expect(textOf(read({ ucode: Buffer.from('ucode') }).initrd)).toBe('ucode');
   });
 
-  test('takes the base of several profiles, and the first section of a name', () => {
+  test('takes the first section of a name', () => {
+    expect(read({ cmdline: 'first', more: [{ name: '.cmdline', content: 'twice' }] }).commandLine).toBe(
+      'first',
+    );
+  });
+
+  test('takes the first of several profiles, and from the base what it has not', () => {
     const more = [
-      { name: '.cmdline', content: 'twice' },
       { name: '.profile', content: 'ID=main' },
       { name: '.cmdline', content: 'main' },
       { name: '.profile', content: 'ID=rescue' },
+      { name: '.cmdline', content: 'rescue' },
       { name: '.dtb', content: 'rescue' },
     ];
-    expect(read({ cmdline: 'base', more })).toMatchObject({ commandLine: 'base', dtb: null });
+    const uki = read({ cmdline: 'base', initrd: Buffer.from('archive'), more });
+    expect(uki).toMatchObject({ commandLine: 'main', dtb: null });
+    expect(textOf(uki.linux)).toBe(linux.toString());
+    expect(textOf(uki.initrd)).toBe('archive');
+    // A profile that changes nothing, and one that is the only one.
+    expect(read({ cmdline: 'base', more: [more[0]!, ...more.slice(2)] }).commandLine).toBe('base');
+    expect(read({ cmdline: 'base', more: more.slice(0, 2) }).commandLine).toBe('main');
   });
 
   test('needs a kernel, and one with bytes', () => {
@@ -71,6 +83,7 @@ describe('readUki', () => {
       without({
         more: [
           { name: '.profile', content: 'ID=a' },
+          { name: '.profile', content: 'ID=b' },
           { name: '.linux', content: linux },
         ],
       }),

@@ -196,8 +196,8 @@ describe('/proc/kcore', () => {
   });
   test.each([
     ['it is not there', iomem, /kcore.*ENOENT|ENOENT.*kcore/],
-    ['it is no core', { ...iomem, 'proc/kcore': 'no core'.repeat(20) }, /not an ELF core/],
-    ['it is empty', { ...iomem, 'proc/kcore': '' }, /not an ELF core/],
+    ['it is no core', { ...iomem, 'proc/kcore': 'no core'.repeat(20) }, /not an ELF file/],
+    ['it is empty', { ...iomem, 'proc/kcore': '' }, /not an ELF file/],
     ['it ends in its header', { ...iomem, 'proc/kcore': kcore().subarray(0, 60) }, /needs 64 bytes/],
     ['it is cut off', { ...iomem, 'proc/kcore': kcore(text, ram).subarray(0, 100) }, /needs 56 bytes/],
     [

@@ -1,8 +1,9 @@
 // The road, as one call: a guest boots, is armed by our kexec, works, crashes, is captured, reboots, looks, powers off.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { KdumpError } from '../../../src/lib/errors.ts';
+import { readSettings } from '../../../src/kdump/config/settings.ts';
+import { captureCommandLine as shippedCommandLine } from '../../../src/kdump/service/command-line.ts';
 import type { Console } from './console.ts';
 import { type DiskFiles, makeDisk, readDisk } from './disk.ts';
 import { captureImage, fileData, guestImage, kexecProgram, labFile, workloadProgram } from './images.ts';
@@ -79,16 +80,16 @@ export type CrashResult = {
 };
 
 /**
- * Command line of the capture kernel: the one that kdump.service ships, and a console to follow it on.
- * An initramfs of another builder may take rootfstype= for the type of its root.
+ * Command line of the capture kernel: the one that kdumpctl makes by default, and a console to follow it on.
  */
 function captureCommandLine(ownImage: boolean): string {
-  const unit = readFileSync('systemd/kdump.service', 'utf8');
-  const shipped = /^Environment="KDUMP_COMMANDLINE=(.*)"$/m.exec(unit)?.[1];
-  if (shipped === undefined)
-    throw new KdumpError('lab-unit', 'systemd/kdump.service has no KDUMP_COMMANDLINE');
-  const words = shipped.split(' ').filter((word) => ownImage || !word.startsWith('rootfstype='));
-  return ['console=ttyS0', ...words].join(' ');
+  const { commandLine } = readSettings('/nowhere').settings;
+  return shippedCommandLine({ ...commandLine, base: 'console=ttyS0' }, ownImage ? 'own' : 'dracut', {
+    running: null,
+    bootCpuApicid: null,
+    watchdogs: [],
+    graviton: false,
+  });
 }
 
 /** MiB that the workload's balloon takes; a multiple of what the driver takes at a time. */

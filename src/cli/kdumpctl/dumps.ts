@@ -1,0 +1,68 @@
+import { basename, dirname, resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import { readSettings } from '../../kdump/config/settings.ts';
+import { listDumps, readDump } from '../../kdump/dumps/list.ts';
+import { type DumpPlace, dumpPlaces } from '../../kdump/dumps/places.ts';
+import { byTime, type SavedDump } from '../../kdump/dumps/saved-dump.ts';
+import { KdumpError } from '../../lib/errors.ts';
+
+/** What list and show are both told. */
+export type Where = { readonly root: string; readonly directory: string | undefined; readonly json: boolean };
+
+export const whereOptions = (yargs: Argv) =>
+  yargs
+    .option('directory', {
+      alias: 'd',
+      type: 'string',
+      describe: 'look there, instead of where the targets of the settings are',
+    })
+    .option('root', { type: 'string', default: '/', describe: 'the root below which the files lie' })
+    .option('json', { type: 'boolean', default: false, describe: 'print JSON' });
+
+/** The dumps that can be seen from here, oldest first, and the places that cannot be looked into. */
+export function findDumps({ root, directory }: Omit<Where, 'json'>): {
+  dumps: SavedDump[];
+  unseen: DumpPlace[];
+} {
+  // Wrong settings are no reason not to show what is there.
+  const places =
+    directory === undefined ? dumpPlaces(readSettings(root).settings, root) : [{ target: '', directory }];
+  const directories = new Set(places.map((place) => place.directory).filter((path) => path !== null));
+  return {
+    dumps: [...directories].flatMap((path) => listDumps(path)).sort(byTime),
+    unseen: places.filter((place) => place.directory === null),
+  };
+}
+
+/**
+ * The dump that is meant: by its directory's name, the beginning of that, a path; the newest when nothing is said.
+ * @throws KdumpError `no-dump`
+ */
+export function chooseDump(named: string | undefined, where: Omit<Where, 'json'>): SavedDump {
+  if (named?.includes('/')) {
+    const path = resolve(named);
+    const dump = readDump(dirname(path), basename(path));
+    if (dump !== undefined) return dump;
+    throw new KdumpError('no-dump', `${named} holds no dump`);
+  }
+  const { dumps, unseen } = findDumps(where);
+  const found = named === undefined ? dumps : dumps.filter(({ name }) => name.startsWith(named));
+  const exact = found.filter(({ name }) => name === named);
+  const candidates = exact.length > 0 ? exact : found;
+  if (candidates.length === 0)
+    throw new KdumpError(
+      'no-dump',
+      named === undefined ? 'there is no dump' : `there is no dump named ${named}`,
+      {
+        fix: [
+          ...unseen.map(({ target, why }) => `Of "${target}": ${why}.`),
+          'kdumpctl list names the dumps.',
+        ].join('\n  '),
+      },
+    );
+  if (named !== undefined && candidates.length > 1)
+    throw new KdumpError('no-dump', `${named} stands for ${candidates.length} dumps`, {
+      fix: `They are ${candidates.map(({ name }) => name).join(', ')}.`,
+    });
+  return candidates.at(-1)!;
+}

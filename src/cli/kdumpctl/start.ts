@@ -1,0 +1,35 @@
+import type { Argv } from 'yargs';
+import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
+import { startEarly } from '../../kdump/service/start.ts';
+import { armMachine, carryOut, say } from './service.ts';
+import type { VerbModule } from './verbs.ts';
+
+type Options = { readonly json: boolean; readonly early: boolean };
+
+export const command: VerbModule['command'] = {
+  command: 'start',
+  describe: 'arm the machine',
+  builder: (yargs: Argv) =>
+    yargs
+      .option('early', {
+        type: 'boolean',
+        default: false,
+        describe: 'with what it was armed with last, building nothing; at boot, before there is a network',
+      })
+      .option('json', { type: 'boolean', default: false, describe: 'print JSON' }),
+  handler: (args) => {
+    const { json, early }: Options = args as never;
+    carryOut('Starting kdump', json, () => (early ? armEarly(json) : armMachine(json)));
+  },
+};
+
+function armEarly(json: boolean): object {
+  const armed = startEarly(machineServiceDoors());
+  if (!json)
+    say(
+      armed === null
+        ? 'there is nothing to load yet, or it is loaded already'
+        : `loaded ${armed.kernel.path} with ${armed.image.path}`,
+    );
+  return { outcome: armed === null ? 'nothing-to-do' : 'armed', armed };
+}

@@ -1,0 +1,20 @@
+import type { Argv } from 'yargs';
+import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
+import { stop } from '../../kdump/service/start.ts';
+import { carryOut, say, warn } from './service.ts';
+import type { VerbModule } from './verbs.ts';
+
+export const command: VerbModule['command'] = {
+  command: 'stop',
+  describe: 'unload the crash kernel',
+  builder: (yargs: Argv) => yargs.option('json', { type: 'boolean', default: false, describe: 'print JSON' }),
+  handler: (args) => {
+    const { json }: { json: boolean } = args as never;
+    carryOut('Stopping kdump', json, () => {
+      const stopped = stop(machineServiceDoors());
+      for (const warning of stopped.warnings) warn(warning);
+      if (!json && !stopped.wasArmed) say('no crash kernel was loaded');
+      return stopped;
+    });
+  },
+};

@@ -1,0 +1,180 @@
+import { closeSync } from 'node:fs';
+import { openByteStream } from '../../../dump/output/byte-stream.ts';
+import { KdumpError } from '../../../lib/errors.ts';
+import type { Beside } from '../../../system/beside.ts';
+import type { SshTarget as SshSettings } from '../config.ts';
+import type { Ended } from '../machine.ts';
+import { countedStream, type DumpStream } from './dump-stream.ts';
+import type { Place } from './mountings.ts';
+import { remoteCommand, sshArguments } from './ssh-command.ts';
+import type { DumpOutput, FinishedDump, Space, Target } from './target.ts';
+
+/** Seconds for one request that is not the dump; ssh itself gives up a silent server after 15 + 3 × 10. */
+const requestBound = 90;
+/** How long a server that cannot be reached is tried again: a link may need so long to carry anything. */
+const reachBound = 60;
+const reachPause = 3;
+/** It says so by itself when the account is at fault, and then trying again is of no use. */
+const refusal = /Permission denied|Host key verification failed|REMOTE HOST IDENTIFICATION/;
+const incompleteName = 'vmcore-incomplete';
+
+/** Another machine, reached by ssh. */
+export class SshTarget implements Target {
+  readonly name: string;
+  readonly localDirectory = null;
+  readonly #place: Place;
+  readonly #settings: SshSettings;
+  readonly #patience: number;
+  /** Of a flattened stream vmcore.flat, of a plain one vmcore. */
+  readonly #dumpName: string;
+  readonly #files: Record<string, number> = {};
+  #directory = '';
+  #space: Space | null = null;
+  #sending: { process: Beside; stream: DumpStream } | undefined;
+
+  /** @param patience seconds that the server may take nothing */
+  constructor(place: Place, settings: SshSettings, flattened: boolean, patience: number) {
+    this.#place = place;
+    this.#settings = settings;
+    this.#patience = patience;
+    this.#dumpName = flattened ? 'vmcore.flat' : 'vmcore';
+    this.name = `${settings.user}@${settings.host}`;
+  }
+
+  reach(): void {
+    const { machine, say } = this.#place;
+    const until = machine.uptime() + reachBound;
+    for (;;) {
+      try {
+        this.#request(['hello']);
+        say(`logged in as ${this.name}`);
+        return;
+      } catch (error) {
+        const message = error instanceof KdumpError ? error.message : '';
+        if (message === '' || refusal.test(message) || machine.uptime() >= until) throw error;
+        say(`${message}; trying again`);
+        machine.sleep(reachPause);
+      }
+    }
+  }
+
+  makeDirectory(parent: string, name: string): string {
+    const { said } = this.#request(['begin', parent, name]);
+    const directory = /^kdump-receive directory (\S+)$/m.exec(said)?.[1];
+    if (directory === undefined)
+      throw new KdumpError('ssh', `${this.name} did not say which directory it made: ${said.trim()}`);
+    const [, total, , free] = /^kdump-receive space (.*)$/m.exec(said)?.[1]?.trim().split(/\s+/) ?? [];
+    const isNumber = (word: string | undefined): boolean => word !== undefined && /^\d+$/.test(word);
+    this.#space =
+      isNumber(free) && isNumber(total) ? { free: Number(free) * 1024, total: Number(total) * 1024 } : null;
+    this.#directory = directory;
+    return directory;
+  }
+
+  resume(directory: string): void {
+    this.#directory = directory;
+  }
+
+  space(): Space | null {
+    return this.#space;
+  }
+
+  writeFile(name: string, content: string | Uint8Array): void {
+    const bytes = Buffer.from(content as Uint8Array);
+    this.#request(['put', this.#directory, name, String(bytes.length)], bytes);
+    this.#files[name] = bytes.length;
+  }
+
+  openDump(): DumpOutput {
+    const process = this.#place.machine.feed('ssh', [
+      ...this.#arguments(),
+      remoteCommand(['stream', this.#directory, incompleteName]),
+    ]);
+    const send = openByteStream(process.stdin!, this.name, this.#patience);
+    const stream = countedStream((pieces) => {
+      try {
+        send(pieces);
+      } catch (error) {
+        throw this.#explain(process, error);
+      }
+    });
+    this.#sending = { process, stream };
+    return { kind: 'stream', stream };
+  }
+
+  finishDump(): FinishedDump {
+    const { process, stream } = this.#sending!;
+    this.#sending = undefined;
+    closeSync(process.stdin!);
+    this.#place.machine.promise(this.#patience + requestBound);
+    const status = process.wait(this.#patience);
+    const said = process.said();
+    process.kill();
+    process.close();
+    if (status === undefined)
+      throw new KdumpError(
+        'stalled',
+        `${this.name} did not take the end of the dump within ${this.#patience} s`,
+      );
+    if (status !== 0) throw failed(this.name, status, said);
+    const { bytes } = stream;
+    this.#request(['finish', this.#directory, incompleteName, this.#dumpName, String(bytes)]);
+    this.#files[this.#dumpName] = bytes;
+    return { file: this.#dumpName, bytes, sha256: stream.sha256() };
+  }
+
+  holdRoom(): void {}
+
+  makeRoom(): void {
+    const { process, stream } = this.#sending ?? {};
+    if (process === undefined || stream === undefined) return;
+    // What has come stays there, under its incomplete name; its end lets the other side close the file.
+    this.#sending = undefined;
+    closeSync(process.stdin!);
+    process.wait(1);
+    process.kill();
+    process.close();
+    this.#files[incompleteName] = stream.bytes;
+  }
+
+  files(): Record<string, number> {
+    return { ...this.#files };
+  }
+
+  pathOf(): null {
+    return null;
+  }
+
+  leave(): void {
+    this.makeRoom();
+  }
+
+  #arguments(): string[] {
+    return sshArguments(this.#settings, this.#place.config.ssh!);
+  }
+
+  #request(words: readonly string[], input?: Uint8Array): Ended {
+    const { machine } = this.#place;
+    machine.promise(2 * requestBound);
+    const ended = machine.run('ssh', [...this.#arguments(), remoteCommand(words)], requestBound, input);
+    if (ended.status !== 0) throw failed(this.name, ended.status, ended.said);
+    return ended;
+  }
+
+  /** A pipe only says that its reader has gone; ssh says why. */
+  #explain(process: Beside, error: unknown): unknown {
+    const status = process.wait(2);
+    return status === undefined || status === 0 ? error : failed(this.name, status, process.said());
+  }
+}
+
+function failed(name: string, status: number, said: string): KdumpError {
+  const words = said.trim().split('\n').slice(-3).join('; ');
+  const fix = refusal.test(words)
+    ? 'Let the machine be known there, and the other one here: kdumpctl propagate.'
+    : undefined;
+  return new KdumpError('ssh', `${name}: ${words || `ssh ended with status ${status}`}`, {
+    ...(fix === undefined ? {} : { fix }),
+    facts: { status },
+  });
+}

@@ -1,0 +1,113 @@
+import type { SavedDump } from './saved-dump.ts';
+
+/**
+ * Text that came out of a crashed kernel or off a shared directory, for a terminal: control characters, which could
+ * move its cursor or worse, stand as \x… .
+ */
+export const printable = (text: string): string =>
+  text.replace(
+    /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g,
+    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+
+/** The dumps as a table: time, state, size, name, and what happened. */
+export function describeList(dumps: readonly SavedDump[]): string {
+  const rows = dumps.map((dump) => [
+    dump.time.slice(0, 19).replace('T', ' '),
+    dump.state,
+    formatBytes(dump.bytes),
+    dump.name,
+    dump.panic ?? '',
+  ]);
+  const table = [['TIME (UTC)', 'STATE', 'SIZE', 'NAME', 'WHAT HAPPENED'], ...rows];
+  const widths = table[0]!.map((_, column) =>
+    Math.max(...table.map((row) => printable(row[column]!).length)),
+  );
+  return table
+    .map((row) =>
+      row
+        .map((cell, column) => printable(cell).padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/**
+ * Everything about one dump, for people.
+ * @param logEnd the last lines of the crashed kernel's log; empty when there is none
+ */
+export function describeDump(dump: SavedDump, logEnd: string): string {
+  const { report } = dump;
+  const facts: [string, string | null | undefined][] = [
+    ['State', describeState(dump)],
+    ['What happened', dump.panic],
+    ['When', `${dump.time.slice(0, 19).replace('T', ' ')} UTC`],
+    ['Host', dump.host],
+    ['Kernel', dump.kernelRelease],
+    ['Where', dump.directory],
+    [
+      'Memory',
+      dump.vmcore === null ? 'none saved' : `${dump.vmcore}, ${formatBytes(dump.files[dump.vmcore] ?? 0)}`,
+    ],
+    ['Collected with', report?.collector],
+    ['Written by', dump.madeBy],
+  ];
+  const lines = facts
+    .filter(([, value]) => value != null && value !== '')
+    .map(([name, value]) => `${`${name}:`.padEnd(16)}${printable(value!)}\n`);
+  const errors = listOf(report?.errors).map(
+    ({ step, message, fix }) =>
+      `  ${text(step)}: ${text(message)}${fix === undefined ? '' : `\n    ${text(fix)}`}\n`,
+  );
+  const targets = listOf(report?.targets).map(
+    ({ target, state, bytes, error }) =>
+      `  ${text(target)}: ${text(state)}${typeof bytes === 'number' ? `, ${formatBytes(bytes)}` : ''}${describeError(error)}\n`,
+  );
+  const part = (title: string, body: readonly string[]): string[] =>
+    body.length === 0 ? [] : ['\n', `${title}:\n`, ...body];
+  const log = printable(logEnd.trimEnd());
+  return [
+    ...lines,
+    ...part('Targets', targets),
+    ...part('Errors', errors),
+    ...part(
+      'Files',
+      Object.entries(dump.files).map(([name, bytes]) => `  ${printable(name)}  ${formatBytes(bytes)}\n`),
+    ),
+    ...part(`End of ${dump.dmesg ?? 'the log'}`, log === '' ? [] : [log.replace(/^/gm, '  '), '\n']),
+  ].join('');
+}
+
+function describeState({ state }: SavedDump): string {
+  switch (state) {
+    case 'complete':
+      return 'complete';
+    case 'incomplete':
+      return 'incomplete: the memory was not saved to its end';
+    case 'failed':
+      return 'failed: no memory was saved';
+  }
+}
+
+function describeError(error: unknown): string {
+  if (error == null) return '';
+  const message = typeof error === 'object' ? (error as { message?: unknown }).message : error;
+  return `: ${text(message)}`;
+}
+
+/** Entries of a list in a report, of which nobody has checked the form. */
+const listOf = (value: unknown): Record<string, unknown>[] =>
+  Array.isArray(value) ? value.filter((entry) => typeof entry === 'object' && entry !== null) : [];
+
+const text = (value: unknown): string =>
+  printable(typeof value === 'string' ? value : (JSON.stringify(value) ?? '?'));
+
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** A size with one decimal, in the largest unit that leaves a whole number before the point. */
+export function formatBytes(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
+}

@@ -1,0 +1,88 @@
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { readMounts } from '../../system/mount.ts';
+import { findBlockDevice } from '../block-devices.ts';
+import type { EffectiveSettings } from '../config/effective.ts';
+import { describeTarget, type Target } from '../config/target.ts';
+
+/** Where the dumps of a target are on this machine. */
+export type DumpPlace = {
+  /** The target as it is written in a configuration. */
+  readonly target: string;
+  /** null: they cannot be looked at from here. */
+  readonly directory: string | null;
+  /** Why not. */
+  readonly why?: string;
+};
+
+/**
+ * Where this machine finds the dumps of each of its targets. Mounts nothing, asks no other machine.
+ * @param root directory that stands in for /
+ */
+export function dumpPlaces(settings: EffectiveSettings, root = '/'): DumpPlace[] {
+  return settings.targets.map((target) => {
+    const found = placeOf(target, settings.path, root);
+    return { target: describeTarget(target), ...found };
+  });
+}
+
+type Found = Omit<DumpPlace, 'target'>;
+
+function placeOf(target: Target, path: string, root: string): Found {
+  switch (target.kind) {
+    case 'directory':
+      return onThisMachine(target.path, root);
+    case 'filesystem': {
+      const device = findBlockDevice(target.device, root);
+      if (device === undefined) return { directory: null, why: `${target.device} is not there` };
+      // Two names of a device are compared by what they lead to.
+      const real = realName(device, root);
+      return mounted(
+        path,
+        root,
+        `${target.device} is not mounted`,
+        ({ source }) => realName(source, root) === real,
+      );
+    }
+    case 'nfs': {
+      const source = `${target.server}:${target.export.replace(/(.)\/+$/, '$1')}`;
+      return mounted(path, root, `${source} is not mounted`, (mount) => mount.source === source);
+    }
+    case 'virtiofs':
+      return mounted(
+        path,
+        root,
+        `${target.tag} is not mounted`,
+        (mount) => mount.fstype === 'virtiofs' && mount.source === target.tag,
+      );
+    case 'ssh':
+      return { directory: null, why: `they are in ${path} on ${target.host}` };
+    case 'raw':
+      // What a partition holds is saved there as a file when the machine is armed.
+      return onThisMachine(path, root);
+  }
+}
+
+const onThisMachine = (path: string, root: string): Found =>
+  existsSync(join(root, path))
+    ? { directory: join(root, path) }
+    : { directory: null, why: `${path} does not exist` };
+
+type Mount = ReturnType<typeof readMounts>[number];
+
+function mounted(path: string, root: string, why: string, isIt: (mount: Mount) => boolean): Found {
+  const mount = readMounts(root).findLast((candidate) => candidate.root === '/' && isIt(candidate));
+  if (mount === undefined) return { directory: null, why };
+  const directory = join(root, mount.target, path);
+  return statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true
+    ? { directory }
+    : { directory: null, why: `${join(mount.target, path)} does not exist` };
+}
+
+function realName(device: string, root: string): string {
+  try {
+    return realpathSync(join(root, device));
+  } catch {
+    return join(root, device);
+  }
+}

@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { describeDump, describeList, formatBytes, printable } from '../../../src/kdump/dumps/describe.ts';
+import { savedDump } from './fixture.ts';
+
+it('lists in columns', () => {
+  const list = describeList([
+    savedDump({ panic: 'BUG: x', bytes: 3 << 20 }),
+    savedDump({ name: 'b', state: 'incomplete' }),
+  ]);
+  expect(list).toBe(
+    [
+      'TIME (UTC)           STATE       SIZE     NAME                     WHAT HAPPENED',
+      '2026-01-01 00:00:00  complete    3.0 MiB  box-2026-01-01-00:00:00  BUG: x',
+      '2026-01-01 00:00:00  incomplete  1.0 KiB  b',
+      '',
+    ].join('\n'),
+  );
+});
+
+it('shows everything, whatever the report holds', () => {
+  const report = {
+    collector: 'makedumpfile -d 31',
+    errors: [{ step: 'collect', code: 'x', message: 'the target is full', fix: 'Make room.' }],
+    targets: [{ target: 'ssh kdump@vault', state: 'failed', bytes: 10, error: { message: 'refused' } }, 7],
+  };
+  const shown = describeDump(
+    savedDump({ state: 'incomplete', panic: 'BUG: x', report: report as never }),
+    'a\nb\n',
+  );
+  expect(shown).toMatch(/^State: +incomplete: the memory was not saved to its end\nWhat happened: +BUG: x\n/);
+  expect(shown).toContain('\nTargets:\n  ssh kdump@vault: failed, 10 B: refused\n');
+  expect(shown).toContain('\nErrors:\n  collect: the target is full\n    Make room.\n');
+  expect(shown).toContain('\nEnd of vmcore-dmesg.txt:\n  a\n  b\n');
+  expect(describeDump(savedDump({ report: { errors: 'none' } as never }), '')).not.toContain('Errors');
+});
+
+it('sends no control characters to a terminal', () => {
+  expect(printable('a\x1b[2Jb\x9bc\td\n')).toBe('a\\x1b[2Jb\\x9bc\td\n');
+  expect(describeList([savedDump({ panic: '\x1b]0;x\x07' })])).not.toContain('\x1b');
+  expect(describeDump(savedDump(), '\x1b[2J')).not.toContain('\x1b');
+});
+
+it('writes sizes', () => {
+  expect([0, 1, 1023, 1024, 1536, 5 * 2 ** 30].map(formatBytes)).toEqual([
+    '0 B',
+    '1 B',
+    '1023 B',
+    '1.0 KiB',
+    '1.5 KiB',
+    '5.0 GiB',
+  ]);
+});

@@ -1,0 +1,111 @@
+// The service on a real Debian: package installed, `systemctl enable --now kdump`, crash, reboot, and what is there then.
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { verify } from '../../src/dump/verify.ts';
+import { onlyDump, type RoadResult, walkRoad } from './lab/debian/road.ts';
+import { type Server, startServer } from './lab/debian/server.ts';
+
+const roads: RoadResult[] = [];
+afterAll(async () => {
+  for (const road of roads) await road.remove();
+});
+const walk: typeof walkRoad = async (options) => {
+  const road = await walkRoad(options);
+  roads.push(road);
+  return road;
+};
+
+describe('with nothing but the defaults', () => {
+  test('a crash is saved below /var/crash, and status tells the story', async () => {
+    const road = await walk({});
+    expect(road.said('enable').status).toBe(0);
+    expect(road.said('status')).toMatchObject({
+      status: 0,
+      text: expect.stringMatching(/^kdump: Kdump is operational/),
+    });
+    const copy = join(road.results, 'crash');
+    expect(await road.guest.read('root', '/var/crash', copy)).toBe(true);
+    const { path, files, report } = onlyDump(copy);
+    expect(report).toMatchObject({ state: 'complete', errors: [] });
+    expect(files).toEqual(
+      expect.arrayContaining(['dump.json', 'kexec-dmesg.log', 'vmcore', 'vmcore-dmesg.txt']),
+    );
+    expect(verify([join(path, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    expect(road.said('status-after')).toMatchObject({
+      status: 0,
+      text: expect.stringMatching(/ended in a crash/),
+    });
+    expect(JSON.parse(road.said('list').text).dumps).toHaveLength(1);
+  });
+});
+
+/** What a directory of the server holds. */
+async function savedOnServer(server: Server, directory: string, into: string): Promise<string> {
+  expect(await server.guest.read('root', directory, into)).toBe(true);
+  return into;
+}
+
+const key = 'sshkey /root/.ssh/id_ed25519';
+
+describe('on another machine', () => {
+  let server: Server;
+  let scratch: string;
+  beforeAll(async () => {
+    scratch = mkdtempSync(join(tmpdir(), 'kdump-server-'));
+    server = await startServer();
+  });
+  afterAll(async () => {
+    await server?.remove();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+
+  test('a crash is saved by ssh', async () => {
+    const road = await walk({
+      conf: `ssh kdump@server\n${key}\npath /srv/ssh\n`,
+      network: server.network,
+    });
+    expect(road.said('enable').status).toBe(0);
+    // Dumps on the other side of a key are not looked for unasked.
+    expect(JSON.parse(road.said('list').text).unseen).toHaveLength(1);
+  });
+
+  test('a crash is saved by NFS', async () => {
+    const road = await walk({ conf: 'nfs server:/srv/nfs\npath crash\n', network: server.network });
+    expect(road.said('enable').status).toBe(0);
+  });
+
+  test('and both are whole there', async () => {
+    await server.stop();
+    const nfs = onlyDump(await savedOnServer(server, '/srv/nfs/crash', join(scratch, 'nfs')));
+    expect(nfs.report).toMatchObject({ state: 'complete', errors: [] });
+    expect(verify([join(nfs.path, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    const ssh = onlyDump(await savedOnServer(server, '/srv/ssh', join(scratch, 'ssh')));
+    expect(ssh.report).toMatchObject({ state: 'complete', errors: [] });
+    expect(ssh.files).toContain('vmcore.flat');
+    expect(verify([join(ssh.path, 'vmcore.flat')], () => {})).toMatchObject({ ok: true });
+  });
+});
+
+describe('on a disk of its own', () => {
+  test('a file system that is not mounted takes the dump', async () => {
+    const road = await walk({
+      disks: [512],
+      prepare: 'mkfs.xfs -q -L DUMPS /dev/vdc && echo "LABEL=DUMPS /mnt/dumps xfs noauto 0 0" >>/etc/fstab',
+      conf: 'xfs LABEL=DUMPS\npath /crash\n',
+      after: 'mkdir -p /mnt/dumps && mount /mnt/dumps && cp -r /mnt/dumps/crash /disk/results/crash',
+    });
+    const { path, report } = onlyDump(join(road.results, 'crash'));
+    expect(report).toMatchObject({ state: 'complete', errors: [] });
+    expect(verify([join(path, 'vmcore')], () => {})).toMatchObject({ ok: true });
+  });
+
+  test('a raw partition takes the dump, and the next boot brings it home', async () => {
+    const road = await walk({ disks: [512], conf: 'raw /dev/vdc\npath /var/crash\n' });
+    const copy = join(road.results, 'crash');
+    expect(await road.guest.read('root', '/var/crash', copy)).toBe(true);
+    const [name] = readdirSync(copy);
+    expect(verify([join(copy, name!, 'vmcore')], () => {})).toMatchObject({ ok: true });
+  });
+});
