@@ -1,8 +1,8 @@
 // A rehearsal in a real virtual machine: the image of mkdumprd, loaded and crashed into by kdumpctl's own guest.
 import { expect, test } from 'vitest';
-import { rehearse } from '../../src/kdump/trial/rehearsal/rehearse.ts';
-import { bundle, captureImage } from './lab/images.ts';
-import { labKernel } from './lab/kernels.ts';
+import { rehearse } from '../../../src/kdump/trial/rehearsal/rehearse.ts';
+import { bundle, captureImage } from '../lab/images.ts';
+import { labKernel } from '../lab/kernels.ts';
 
 const crash = async (crashBytes: number) => {
   const kernel = await labKernel('6.12');
