@@ -1,9 +1,11 @@
 // More targets of the service on a real Debian.
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verify } from '../../../src/dump/verify.ts';
 import { onlyDump, type RoadResult, walkRoad } from '../lab/debian/road.ts';
+import { type Server, startServer } from '../lab/debian/server.ts';
 
 const roads: RoadResult[] = [];
 afterAll(async () => {
@@ -14,6 +16,53 @@ const walk: typeof walkRoad = async (options) => {
   roads.push(road);
   return road;
 };
+
+/** What a directory of the server holds. */
+async function savedOnServer(server: Server, directory: string, into: string): Promise<string> {
+  expect(await server.guest.read('root', directory, into)).toBe(true);
+  return into;
+}
+
+const key = 'sshkey /root/.ssh/id_ed25519';
+
+describe('on another machine', () => {
+  let server: Server;
+  let scratch: string;
+  beforeAll(async () => {
+    scratch = mkdtempSync(join(tmpdir(), 'kdump-server-'));
+    server = await startServer();
+  });
+  afterAll(async () => {
+    await server?.remove();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+
+  test('a crash is saved by ssh', async () => {
+    const road = await walk({
+      conf: `ssh kdump@server\n${key}\npath /srv/ssh\n`,
+      network: server.network,
+    });
+    expect(road.said('enable').status).toBe(0);
+    // Dumps on the other side of a key are not looked for unasked.
+    expect(JSON.parse(road.said('list').text).unseen).toHaveLength(1);
+  });
+
+  test('a crash is saved by NFS', async () => {
+    const road = await walk({ conf: 'nfs server:/srv/nfs\npath crash\n', network: server.network });
+    expect(road.said('enable').status).toBe(0);
+  });
+
+  test('and both are whole there', async () => {
+    await server.stop();
+    const nfs = onlyDump(await savedOnServer(server, '/srv/nfs/crash', join(scratch, 'nfs')));
+    expect(nfs.report).toMatchObject({ state: 'complete', errors: [] });
+    expect(verify([join(nfs.path, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    const ssh = onlyDump(await savedOnServer(server, '/srv/ssh', join(scratch, 'ssh')));
+    expect(ssh.report).toMatchObject({ state: 'complete', errors: [] });
+    expect(ssh.files).toContain('vmcore.flat');
+    expect(verify([join(ssh.path, 'vmcore.flat')], () => {})).toMatchObject({ ok: true });
+  });
+});
 
 describe('on a disk of its own', () => {
   test('a file system that is not mounted takes the dump', async () => {

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type DebianGuest, startDebian } from './lab/debian/guest.ts';
-import { type Server, startServer } from './lab/debian/server.ts';
+import { type DebianGuest, startDebian } from '../lab/debian/guest.ts';
+import { type Server, startServer } from '../lab/debian/server.ts';
 
 /** Words of the script with the server; each phase is one boot. */
 const script = `
