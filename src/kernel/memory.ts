@@ -100,7 +100,8 @@ export class VirtualMemory {
       const run = this.#translator.translate(vaddr + BigInt(done));
       if (isMissing(run)) return run;
       const end = Math.min(length, done + run.length);
-      const failed = this.#physical.readInto(run.paddr, bytes.subarray(done, end));
+      const part = end - done === length ? bytes : bytes.subarray(done, end);
+      const failed = this.#physical.readInto(run.paddr, part);
       if (failed) return failed;
       done = end;
     }
