@@ -1,4 +1,5 @@
 import { known } from './core.ts';
+import type { CType } from './ctype.ts';
 import type { Kernel } from './kernel.ts';
 import { type ListDamage, walkList } from './list.ts';
 import { isMissing } from './memory.ts';
@@ -48,9 +49,12 @@ function cacheAt(kernel: Kernel, object: KernelObject): SlabCache {
   };
 }
 
+/** A type of its own since 5.17. */
+const slabType = ({ core }: Kernel): CType | string => core.type('struct slab') ?? 'page';
+
 /** A slab by the address of its descriptor; undefined when it cannot be read. */
 export function slabAt(kernel: Kernel, descriptor: bigint): Slab | undefined {
-  const object = kernel.object(kernel.type('struct slab') ?? 'page', descriptor);
+  const object = kernel.object(slabType(kernel), descriptor);
   const cacheAddress = known(object.find('slab_cache')?.integer());
   const counters = known(object.find('objects')?.integer());
   const inUse = known(object.find('inuse')?.integer());
@@ -90,7 +94,7 @@ export function slabCounts(kernel: Kernel, cache: SlabCache): SlabCounts {
     slabs += known(node.find('nr_slabs.counter')?.number()) ?? 0;
     total += known(node.find('total_objects.counter')?.number()) ?? 0;
     const list = node.find('partial');
-    const link = kernel.object(kernel.type('struct slab') ?? 'page', 0n).find('slab_list', 'lru');
+    const link = kernel.object(slabType(kernel), 0n).find('slab_list', 'lru');
     if (list === undefined || link === undefined) continue;
     for (const entry of walkList(core.memory, list.address).entries) {
       const slab = slabAt(kernel, entry - link.address);
@@ -173,13 +177,7 @@ function partialOfCpu(kernel: Kernel, first: bigint): number {
     const slab = slabAt(kernel, at);
     if (slab === undefined) break;
     free += slab.objects - slab.inUse;
-    at =
-      known(
-        kernel
-          .object(kernel.type('struct slab') ?? 'page', at)
-          .member('next')
-          .integer(),
-      ) ?? 0n;
+    at = known(kernel.object(slabType(kernel), at).member('next').integer()) ?? 0n;
   }
   return free;
 }

@@ -1,5 +1,6 @@
 import { isMissing } from '../../kernel/memory.ts';
-import { physicalOfPage, vmemmapStart } from '../../kernel/page-of.ts';
+import { pageFrames, physicalOfPage, vmemmapStart } from '../../kernel/page-of.ts';
+import { onStack, taskStack } from '../../kernel/stacks.ts';
 import { vmallocAreas } from '../../kernel/vmalloc.ts';
 import { hasOption } from '../../lib/getopt.ts';
 import { addressOf, parseFlags, usageError } from '../arguments.ts';
@@ -11,7 +12,6 @@ import { statisticsLines, zoneLines } from '../kmem/statistics.ts';
 import type { Session } from '../session.ts';
 import { taskHeader } from '../tasks.ts';
 import { hex } from '../text.ts';
-import { MemoryMap } from '../triage/memory-map.ts';
 import { pageLines } from './vtop.ts';
 
 /** Pages that -p shows at once. */
@@ -71,9 +71,7 @@ function* pages(session: Session, word: string | undefined): Generator<string> {
     );
     return;
   }
-  const span = session.kernel.core.address('max_pfn');
-  const last = span === undefined ? 0n : session.kernel.core.u64(span);
-  const count = isMissing(last) ? 0 : Math.min(Number(last), mostPages);
+  const count = Math.min(pageFrames(session.kernel) ?? 0, mostPages);
   for (let pfn = 0; pfn < count; pfn++) {
     const [header, line] = [...pageLines(session, pfn * 4096)];
     if (pfn === 0) yield header!;
@@ -91,9 +89,9 @@ function* belongs(session: Session, address: bigint): Generator<string> {
     yield `${hex(address)} (${symbol.type}) ${name}${symbol.module ? ` [${symbol.module.name}]` : ''}`;
     yield '';
   }
-  const map = new MemoryMap(kernel.core);
-  if (map.isDirect(address) && map.objectAt(address) !== undefined) {
-    yield* slabObjectLines(session, address);
+  const object = kernel.memoryMap.objectAt(address);
+  if (object !== undefined) {
+    yield* slabObjectLines(session, object, address);
     yield '';
   }
   const area = vmallocAreas(kernel).areas.find(({ start, end }) => address >= start && address < end);
@@ -102,9 +100,7 @@ function* belongs(session: Session, address: bigint): Generator<string> {
     yield areaLine(area);
     yield '';
   }
-  const owner = kernel.tasks.find(
-    ({ stack }) => !isMissing(stack) && stack !== 0n && address >= stack && address < stack + 0x4000n,
-  );
+  const owner = kernel.tasks.find((task) => onStack(taskStack(kernel.core, task), address));
   if (owner !== undefined) {
     yield taskHeader(owner);
     yield '  (on its kernel stack)';

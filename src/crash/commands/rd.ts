@@ -7,7 +7,6 @@ import { type HexDumpOptions, hexDump, printable } from '../format/hex-dump.ts';
 import { nameOfAddress } from '../format/style.ts';
 import type { Session } from '../session.ts';
 import { hex, missingText } from '../text.ts';
-import { MemoryMap } from '../triage/memory-map.ts';
 
 type Read = (address: bigint, length: number) => Uint8Array | Missing;
 
@@ -93,7 +92,7 @@ export function readerOf(session: Session, kind: 'kernel' | 'physical' | 'user')
 }
 
 function symbolic({ kernel }: Session, slabs: number): (word: bigint) => string | undefined {
-  const map = new MemoryMap(kernel.core);
+  const map = kernel.memoryMap;
   return (word) => {
     const name = nameOfAddress(kernel, word);
     if (name !== undefined || slabs === 0) return name;

@@ -1,5 +1,5 @@
 import { isMissing, type MappedRun } from '../../kernel/memory.ts';
-import { directMapStart } from '../../kernel/page-of.ts';
+import { directMapStart, pageFrames } from '../../kernel/page-of.ts';
 import { userMemory } from '../../kernel/user-memory.ts';
 import { vmAreas } from '../../kernel/vm-areas.ts';
 import { hasOption, lastValue, type ParsedArguments } from '../../lib/getopt.ts';
@@ -72,9 +72,7 @@ function* runsOf(session: Session, parsed: ParsedArguments): Generator<Run> {
   const length = lastValue(parsed, 'l');
   const until = length === undefined ? text('e') : (from ?? 0n) + (parseAddress(length) ?? 0n);
   if (hasOption(parsed, 'p')) {
-    const last = kernel.core.address('max_pfn');
-    const pages = last === undefined ? 0n : kernel.core.u64(last);
-    const end = until ?? (isMissing(pages) ? 0n : pages << 12n);
+    const end = until ?? BigInt(pageFrames(kernel) ?? 0) << 12n;
     for (let at = from ?? 0n; at < end; at += BigInt(pieceBytes))
       yield { address: at, paddr: Number(at), length: Math.min(pieceBytes, Number(end - at)) };
     return;
@@ -95,11 +93,10 @@ function* runsOf(session: Session, parsed: ParsedArguments): Generator<Run> {
   const end = until ?? addressEnd;
   const memory = kernel.core.memory;
   const direct = directMapStart(kernel);
-  const span = kernel.core.address('max_pfn');
-  const pages = span === undefined ? 0n : kernel.core.u64(span);
-  if (from !== undefined || isMissing(pages)) yield* clipped(memory.mappedRuns(start, end), from, until);
+  const frames = pageFrames(kernel);
+  if (from !== undefined || frames === undefined) yield* clipped(memory.mappedRuns(start, end), from, until);
   else {
-    yield* clipped(memory.mappedRuns(direct, direct + (pages << 12n)), from, until);
+    yield* clipped(memory.mappedRuns(direct, direct + (BigInt(frames) << 12n)), from, until);
     yield* clipped(memory.mappedRuns(0xffff_ffff_8000_0000n, addressEnd - 0x1000n), from, until);
   }
 }

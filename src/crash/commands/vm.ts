@@ -1,4 +1,5 @@
 import { known } from '../../kernel/core.ts';
+import { pathOfFile } from '../../kernel/file-path.ts';
 import { isMissing } from '../../kernel/memory.ts';
 import type { KernelTask } from '../../kernel/tasks.ts';
 import { vmAreas } from '../../kernel/vm-areas.ts';
@@ -9,7 +10,6 @@ import { styleOf } from '../format/style.ts';
 import type { Session } from '../session.ts';
 import { taskHeader } from '../tasks.ts';
 import { hex, missingText, shown } from '../text.ts';
-import { pathOfFile } from '../triage/file-path.ts';
 import { valueLines } from './struct.ts';
 
 export const vm: Command = {

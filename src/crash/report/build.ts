@@ -1,6 +1,7 @@
 import { known } from '../../kernel/core.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { kernelLog } from '../../kernel/log.ts';
+import { type MemoryByKind, memoryByKind } from '../../kernel/memory-use.ts';
 import { describeError } from '../../lib/errors.ts';
 import { reasonToStop } from '../backtrace-text.ts';
 import { systemFacts } from '../facts.ts';
@@ -8,7 +9,6 @@ import type { DumpFacts } from '../session.ts';
 import { frameText, hexText } from '../triage/frame-text.ts';
 import { tellStory } from '../triage/story.ts';
 import { type Triage, triage } from '../triage/triage.ts';
-import { type MemoryPart, memoryUse } from './memory-use.ts';
 import { type TasksPart, tasksPart } from './tasks-part.ts';
 
 /** A part of a report, or why it could not be made. */
@@ -63,7 +63,7 @@ export type Report = {
   /** The last lines of the kernel's log. */
   readonly log: Part<readonly string[]>;
   readonly tasks: Part<TasksPart>;
-  readonly memory: Part<MemoryPart>;
+  readonly memory: Part<MemoryByKind>;
   readonly modules: Part<readonly ModulePart[]>;
 };
 
@@ -101,7 +101,7 @@ export function buildReport(
     traces: part(() => tracesOf(kernel)),
     log: typeof text === 'string' ? text.trimEnd().split('\n').slice(-logLines) : text,
     tasks: part(() => tasksPart(kernel)),
-    memory: part(() => memoryUse(kernel) ?? { failed: 'this kernel does not describe its counters' }),
+    memory: part(() => memoryByKind(kernel) ?? { failed: 'this kernel does not describe its counters' }),
     modules: part(() => modulesOf(kernel)),
   };
 }
