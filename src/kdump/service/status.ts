@@ -4,20 +4,14 @@ import { withoutParameters } from '../../kexec/command-line.ts';
 import type { MachineFacts } from '../../kexec/machine.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { fileDigest } from '../../system/file-digest.ts';
+import { testParameter } from '../capture/test-handshake.ts';
 import { isError } from '../config/finding.ts';
 import type { ReadSettings } from '../config/settings.ts';
 import { describeTarget } from '../config/target.ts';
 import { captureCommandLine, readCommandLineFacts } from './command-line.ts';
 import type { ServiceDoors } from './doors.ts';
 import { whyNotFeasible } from './feasible.ts';
-import {
-  type CrashRecord,
-  emptyState,
-  readState,
-  type ServiceState,
-  testParameter,
-  untestedSince,
-} from './state.ts';
+import { type CrashRecord, emptyState, readState, type ServiceState, untestedSince } from './state.ts';
 
 /** One thing that has to be right for the next crash to be saved: how it is. */
 export type StatusItem = {
