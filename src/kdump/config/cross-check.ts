@@ -1,6 +1,6 @@
 import type { DirectiveName } from './directives.ts';
 import type { Finding } from './finding.ts';
-import type { KdumpConfig, Origin } from './parse.ts';
+import type { KdumpConfig, Origin } from './parsed.ts';
 
 /** What is wrong with settings that are right each by itself. */
 export function crossCheck({ target, settings, origins }: KdumpConfig, file: string): Finding[] {

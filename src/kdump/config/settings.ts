@@ -7,7 +7,8 @@ import { directives } from './directives.ts';
 import type { EffectiveSettings } from './effective.ts';
 import { readSettingFiles } from './files.ts';
 import { describeFinding, type Finding, isError } from './finding.ts';
-import { type KdumpConfig, type Origin, type ParsedConfig, parseConfig } from './parse.ts';
+import { parseConfig } from './parse.ts';
+import type { KdumpConfig, Origin, ParsedConfig } from './parsed.ts';
 import {
   alwaysRemoved,
   commandLineDefaults,
