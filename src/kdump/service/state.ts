@@ -68,6 +68,8 @@ export type ServiceState = {
   readonly lastCrash: CrashRecord | null;
   /** In which boot dumps were looked for last, and the directories of those that were there. */
   readonly looked: { readonly bootId: string | null; readonly dumps: readonly string[] } | null;
+  /** crashkernel= of the package's table for this machine, as the last update left it. */
+  readonly defaultCrashkernel: string | null;
 };
 
 export const emptyState: ServiceState = {
@@ -77,6 +79,7 @@ export const emptyState: ServiceState = {
   targets: [],
   lastCrash: null,
   looked: null,
+  defaultCrashkernel: null,
 };
 
 /**

@@ -85,7 +85,8 @@ function changedSince(
   ];
 }
 
-function isUnitEnabled(root: string): boolean | null {
+/** Whether systemd starts the service at boot; null where there is no systemd. */
+export function isUnitEnabled(root: string): boolean | null {
   if (!existsSync(join(root, 'run/systemd/system'))) return null;
   const link = 'etc/systemd/system/multi-user.target.wants/kdump.service';
   return lstatSync(join(root, link), { throwIfNoEntry: false }) !== undefined;
