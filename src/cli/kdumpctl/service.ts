@@ -2,7 +2,7 @@ import type { EffectiveSettings } from '../../kdump/config/effective.ts';
 import { checkMachine } from '../../kdump/config/machine-checks.ts';
 import { type ReadSettings, readSettings, throwForErrors } from '../../kdump/config/settings.ts';
 import type { ServiceDoors } from '../../kdump/service/doors.ts';
-import { describeCrash, findLastCrash, saveRaw } from '../../kdump/service/last-crash.ts';
+import { describeCrash, findLastCrash, labelDumps, saveRaw } from '../../kdump/service/last-crash.ts';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { armDespite, type Started, type StartOptions, start } from '../../kdump/service/start.ts';
 import { type CrashRecord, readState, untestedSince } from '../../kdump/service/state.ts';
@@ -85,6 +85,8 @@ function lookBack(
   const recovered = attempt('what a raw partition holds could not be saved', [], () =>
     saveRaw(settings, doors),
   );
+  // Before they are looked for: those that are seen count as labelled.
+  attempt('SELinux labels of dumps could not be set', undefined, () => labelDumps(settings, doors));
   const lastCrash = attempt('dumps could not be looked for', null, () => findLastCrash(settings, doors));
   if (!json) {
     for (const path of recovered) say(`saved the dump of a raw partition: ${path}`);
