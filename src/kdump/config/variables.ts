@@ -43,7 +43,7 @@ export const variables: Readonly<Record<string, Variable>> = {
   KDUMP_KMSGLOGLVL: { in: sysconfig, doc: "The same for the kernel's log. Default: 0." },
   VMCORE_CREATION_NOTIFICATION: {
     in: sysconfig,
-    doc: 'Whether start and status tell how the last test went, yes or no. Default: yes.',
+    doc: 'Whether start tells that no test has been passed since the set-up was changed, yes or no. Default: yes.',
   },
   FADUMP_COMMANDLINE_APPEND: {
     in: sysconfig,
