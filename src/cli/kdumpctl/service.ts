@@ -6,6 +6,7 @@ import { describeCrash, findLastCrash, labelDumps, saveRaw } from '../../kdump/s
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { armDespite, type Started, type StartOptions, start } from '../../kdump/service/start.ts';
 import { type CrashRecord, readState, untestedSince } from '../../kdump/service/state.ts';
+import { spoken } from '../../kdump/service/status.ts';
 import { describeError } from '../../lib/errors.ts';
 import { type Narrator, narrator } from './narrator.ts';
 
@@ -85,7 +86,7 @@ function tellStart(
   }
   if (untested !== null)
     tell.info(
-      `untested since ${untested}: kdumpctl test crashes the machine and looks whether that is saved`,
+      `untested since ${spoken(untested)}: kdumpctl test crashes the machine and looks whether that is saved`,
     );
 }
 
