@@ -16,6 +16,11 @@ export type Verb = {
   readonly load: () => Promise<VerbModule>;
 };
 
+/** Verbs for packages, not for people; the name is kdump-utils'. */
+export const internalVerbs: Readonly<Record<string, Pick<Verb, 'load'>>> = {
+  '_reset-crashkernel-after-update': { load: () => import('./renew-crashkernel.ts') },
+};
+
 /** Every verb of kdumpctl, loaded when it is asked for. */
 export const verbs: Readonly<Record<string, Verb>> = {
   start: {

@@ -1,12 +1,12 @@
 import { type CollectReport, collect } from '../../dump/collect.ts';
 import { extractDmesg } from '../../dump/dmesg.ts';
 import { level } from '../../dump/filter/kinds.ts';
-import { parseMakedumpfile } from '../../dump/options.ts';
 import type { CollectRequest } from '../../dump/request.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { listDumps } from '../dumps/list.ts';
 import { removeDumps, spaceOf } from '../dumps/remove.ts';
 import { planRetention } from '../dumps/retention.ts';
+import { collectRequest } from './collector-words.ts';
 import type { CaptureTools, CollectHooks } from './machine.ts';
 
 /** Our own collector, as the capture uses it: no process of its own, its report as a value. */
@@ -44,22 +44,4 @@ function collectWhatever(request: CollectRequest, hooks: CollectHooks): CollectR
     hooks.message(`${error.message}: saving every page instead, at dump level ${dumpLevel}`);
     return collect({ ...request, dumpLevels: [dumpLevel] }, hooks);
   }
-}
-
-/**
- * What a core collector's words ask for: source and output at their end. -F is left out, since the target decides whether
- * the dump is a stream.
- * @throws KdumpError when makedumpfile would not take these words, or would not write a dump for them.
- */
-export function collectRequest(argv: readonly string[]): CollectRequest {
-  const command = parseMakedumpfile(argv.filter((word) => word !== '-F'));
-  if (command.mode !== 'create' || command.request.target.kind !== 'file')
-    throw new KdumpError(
-      'capture-config',
-      `makedumpfile ${argv.join(' ')}: these options do not write one dump file`,
-      {
-        fix: 'Give the core collector only options that say how to filter and compress.',
-      },
-    );
-  return command.request;
 }

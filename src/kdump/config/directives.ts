@@ -103,7 +103,7 @@ export const directives = {
   auto_reset_crashkernel: one({
     type: types.yesNo,
     default: true,
-    doc: 'Whether an update of this package may change a crashkernel= that still is an older default of it.',
+    doc: 'Whether an update of this package may change a crashkernel= of the boot loader that still is exactly its older default. A value that somebody has chosen stays.',
     ...atArming,
   }),
   force_rebuild: one({
@@ -191,7 +191,7 @@ export const directives = {
   image_builder: one({
     type: types.choice('own', 'dracut', 'initramfs-tools'),
     default: 'own',
-    doc: 'What builds the capture image: our own builder, for targets that need no more than drivers; dracut, for LVM, multipath, iSCSI and whatever else it has a module for; or initramfs-tools.',
+    doc: 'What builds the capture image: our own builder, for targets that need no more than drivers; dracut, for LVM, multipath, iSCSI and whatever else it has a module for; or initramfs-tools. On an encrypted volume (LUKS) no dump can be written where somebody would have to type its passphrase: arming fails then, unless crypttab(5) names a key for it and the builder is not our own.',
     ...ours,
   }),
 };

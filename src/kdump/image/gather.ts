@@ -9,6 +9,7 @@ import { type NetworkFacts, readNetworkFacts } from '../network/facts.ts';
 import { hostsOfPlan, modulesOfPlan, type NetworkPlan, planNetwork } from '../network/plan.ts';
 import type { ImageFile } from './assemble.ts';
 import { driversOfWatchdogs, modulesForDrivers } from './drivers.ts';
+import { checkEncryption } from './encryption.ts';
 import { collectHooks, collectPrograms } from './programs.ts';
 import { collectSsh, sshPaths } from './ssh.ts';
 import { type ImageSurroundings, isRunning, type SettledTarget, settleTarget } from './targets.ts';
@@ -34,7 +35,7 @@ export type Gathered = {
  * @throws KdumpError for whatever would keep the capture from working
  */
 export function gather(settings: EffectiveSettings, surroundings: ImageSurroundings): Gathered {
-  const warnings: string[] = [];
+  const warnings = settings.targets.flatMap((target) => checkEncryption(target, surroundings.builder));
   const [first, ...fallbacks] = settings.targets.map((target) => settleTarget(target, surroundings));
   const settled = [first!, ...fallbacks];
   const rootfs = settings.failureAction === 'dump_to_rootfs' ? settleRoot(settings, surroundings) : null;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
 import { koffiAddon } from '../../system/shared-objects.ts';
+import { collectRequest } from '../capture/collector-words.ts';
 import {
   type CaptureConfig,
   type CaptureTarget,
@@ -11,7 +12,6 @@ import {
   checkCaptureConfig,
   type FinalAction,
 } from '../capture/config.ts';
-import { collectRequest } from '../capture/tools.ts';
 import type { ImageFile } from './assemble.ts';
 import { codecLibraries, type NodeTreePlan } from './node-tree.ts';
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { splitWords } from '../../kexec/command-line.ts';
 import { openKernel } from '../../kexec/image/kernel-image.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
+import { unlockBytes } from '../image/encryption.ts';
 import { readMemorySize, reservedBy, tableCrashkernel } from './crashkernel.ts';
 import { settleDesired } from './desired.ts';
 import { type CaptureImage, locked, type ServiceDoors } from './doors.ts';
@@ -25,6 +26,7 @@ export function readEstimateFacts(settings: EffectiveSettings, doors: ServiceDoo
     image: image.bytes,
     unpacked: unpackedBytes(image),
     modules: image.items.filter(({ path }) => path.endsWith('.ko')),
+    unlock: unlockBytes(settings.targets, doors.root),
     cpus: cpusOf(commandLine),
     measured: measured ?? null,
   };

@@ -30,6 +30,18 @@ export function findLastCrash(settings: EffectiveSettings, doors: ServiceDoors):
   return found;
 }
 
+/**
+ * Gives the dumps of the last crash their labels, once in each boot: the capture kernel has no policy, and what it writes
+ * has none, which keeps everybody from it whom the policy binds.
+ */
+export function labelDumps(settings: EffectiveSettings, doors: ServiceDoors): void {
+  const { bootId } = doors.kexec.readMachine();
+  const { looked } = readState(doors.directory);
+  if (looked?.bootId === bootId) return;
+  const directories = doors.findDumps(settings).map(({ directory }) => directory);
+  doors.relabel(directories.filter((directory) => !looked?.dumps.includes(directory)));
+}
+
 /** In one sentence. */
 export function describeCrash({ directory, state, panic }: CrashRecord): string {
   const outcome = state === 'failed' ? 'without a vmcore' : state;

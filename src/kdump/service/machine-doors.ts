@@ -4,6 +4,7 @@ import { lastGoodDirectory } from '../../kexec/last-good.ts';
 import { readLoadFacts } from '../../kexec/load-facts.ts';
 import { readMachine } from '../../kexec/machine.ts';
 import { lockFile } from '../../system/file-lock.ts';
+import { hasSelinux, relabel } from '../../system/selinux.ts';
 import { recoverRaw } from '../capture/targets/recover-raw.ts';
 import { listDumps } from '../dumps/list.ts';
 import { dumpPlaces } from '../dumps/places.ts';
@@ -38,6 +39,9 @@ export function machineServiceDoors(root = '/'): ServiceDoors {
       return [...directories].flatMap((path) => listDumps(path)).sort(byTime);
     },
     recoverRaw: (device, path) => recoverRaw(device, path)?.directory ?? null,
+    relabel: (directories) => {
+      if (hasSelinux(root)) relabel(directories);
+    },
     now: () => new Date(),
     lock: () => lockFile(lockPath, lockBound),
   };

@@ -8,12 +8,13 @@ import { planLoad, planUnload } from '../../kexec/plan.ts';
 import { restated } from '../../kexec/restate.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { fileDigest } from '../../system/file-digest.ts';
+import { testParameter } from '../capture/test-handshake.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
+import { loadWish } from '../config/kexec-args.ts';
 import { type Desired, type DesiredOptions, differences, settleDesired } from './desired.ts';
 import { type CaptureImage, locked, type ServiceDoors } from './doors.ts';
 import { whyNotFeasible } from './feasible.ts';
-import { loadWish } from './kexec-args.ts';
-import { type ArmedRecord, readState, type ServiceState, testParameter, updateState } from './state.ts';
+import { type ArmedRecord, readState, type ServiceState, updateState } from './state.ts';
 
 export type StartOptions = DesiredOptions & {
   /** Load even when what is armed is what is to be: memory or CPUs have come or gone. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { withoutParameters } from '../../kexec/command-line.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { writeFileDurably } from '../../system/durable.ts';
+import { testParameter } from '../capture/test-handshake.ts';
 import type { SavedDump } from '../dumps/saved-dump.ts';
 
 /** What the service remembers from one boot to the next, in one file that only root reads. */
@@ -67,6 +68,8 @@ export type ServiceState = {
   readonly lastCrash: CrashRecord | null;
   /** In which boot dumps were looked for last, and the directories of those that were there. */
   readonly looked: { readonly bootId: string | null; readonly dumps: readonly string[] } | null;
+  /** crashkernel= of the package's table for this machine, as the last update left it. */
+  readonly defaultCrashkernel: string | null;
 };
 
 export const emptyState: ServiceState = {
@@ -76,6 +79,7 @@ export const emptyState: ServiceState = {
   targets: [],
   lastCrash: null,
   looked: null,
+  defaultCrashkernel: null,
 };
 
 /**
@@ -140,9 +144,6 @@ export function setupDigest(kernelSha256: string, imageHash: string, commandLine
   const parts = [kernelSha256, imageHash, withoutParameters(commandLine, [testParameter])];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
-
-/** Tells the capture kernel that its crash is a test. */
-export const testParameter = 'kdump_test_id';
 
 /** Since when the machine has been armed with a set-up that no test has passed; null: it is tested, or not armed. */
 export function untestedSince({ armed, test }: ServiceState): string | null {

@@ -136,6 +136,18 @@ describe('readSettings', () => {
     ]),
   );
 
+  it('options that kexec does not have are errors with their line, and do not count', () => {
+    const result = read({ 'etc/sysconfig/kdump': 'KDUMP_IMG=vmlinuz\nKEXEC_ARGS="-s --args-linux"\n' });
+    expect(result.settings.kexecArgs).toEqual([]);
+    expect(told(result)).toEqual(["/etc/sysconfig/kdump:2 KEXEC_ARGS: unrecognized option '--args-linux'"]);
+    // The other file has the say, and says something right.
+    const debian = { 'etc/default/kdump-tools': 'KDUMP_KEXEC_ARGS="-c"\n' };
+    expect(read({ ...debian, 'etc/sysconfig/kdump': 'KEXEC_ARGS=x' })).toMatchObject({
+      findings: [],
+      settings: { kexecArgs: ['-c'] },
+    });
+  });
+
   it('a key that is not there gives way to the default', () => {
     const result = read({ 'etc/kdump.conf': 'ssh a@b\nsshkey /root/missing\n' });
     expect(result.settings.sshKey).toBe('/root/.ssh/kdump_id_rsa');

@@ -5,6 +5,7 @@ import { captureConfig } from '../../../src/kdump/capture/config.ts';
 import {
   buildImage,
   type CaptureImageRequest,
+  identifyTarget,
   planCaptureImage,
 } from '../../../src/kdump/image/capture-image.ts';
 import { targetOfDirectory } from '../../../src/kdump/image/target.ts';
@@ -27,6 +28,42 @@ beforeAll(() => {
   };
 });
 afterAll(remove);
+
+describe('identifyTarget', () => {
+  const device = (fill: (start: Buffer) => void): string => {
+    const start = Buffer.alloc(0x12000);
+    fill(start);
+    write(join(root, 'device'), start);
+    return join(root, 'device');
+  };
+  const xfs = (start: Buffer) => void start.write('XFSB');
+  const ext2 = (start: Buffer) => void start.write('\x53\xef', 0x438, 'latin1');
+
+  it('finds out what nobody has said', () => {
+    expect(identifyTarget(device(xfs), null).fstype).toBe('xfs');
+    expect(() =>
+      identifyTarget(
+        device(() => {}),
+        null,
+      ),
+    ).toThrow(/is not known/);
+  });
+
+  it.each([
+    [ext2, 'ext2'],
+    [ext2, 'ext4'],
+    [xfs, 'xfs'],
+    [xfs, 'auto'],
+    [() => {}, 'minix'],
+  ])('takes what can be mounted as it is named: %#', (fill, fstype) =>
+    expect(identifyTarget(device(fill), fstype).fstype).toBe(fstype),
+  );
+
+  it('finds now that a mount would fail after the crash', () => {
+    expect(() => identifyTarget(device(xfs), 'ext4')).toThrow(/holds xfs, and is to be mounted as ext4/);
+    expect(() => identifyTarget(device(ext2), 'xfs')).toThrow(/holds ext2/);
+  });
+});
 
 describe('planCaptureImage', () => {
   it('settles what was not asked for, and needs nothing of a target that is elsewhere', () => {

@@ -117,6 +117,8 @@ export class FakeService implements ServiceDoors {
   changedInputs = () => this.changed;
   findDumps = () => this.dumps;
   recoverRaw = (device: string) => this.raw[device] ?? null;
+  readonly labelled: string[] = [];
+  relabel = (directories: readonly string[]): void => void this.labelled.push(...directories);
   now = () => {
     this.#time += 1000;
     return new Date(this.#time);

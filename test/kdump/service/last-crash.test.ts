@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { describeCrash, findLastCrash, saveRaw } from '../../../src/kdump/service/last-crash.ts';
+import { describeCrash, findLastCrash, labelDumps, saveRaw } from '../../../src/kdump/service/last-crash.ts';
 import { readState } from '../../../src/kdump/service/state.ts';
 import { FakeService, settings } from './fixture.ts';
 
@@ -40,6 +40,18 @@ test('what is saved or removed in the middle of a boot is no crash before it', (
   findLastCrash(settings, service);
   service.dumps = [dump('/var/crash/copied')];
   expect(findLastCrash(settings, service)).toBeNull();
+});
+
+test('dumps of the last crash are labelled, once in a boot', () => {
+  service.dumps = [dump('/var/crash/old')];
+  labelDumps(settings, service);
+  findLastCrash(settings, service);
+  service.bootId = 'boot-2';
+  service.dumps.push(dump('/var/crash/new'));
+  labelDumps(settings, service);
+  findLastCrash(settings, service);
+  labelDumps(settings, service);
+  expect(service.labelled).toEqual(['/var/crash/old', '/var/crash/new']);
 });
 
 test('in words', () => {

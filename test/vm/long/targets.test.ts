@@ -78,10 +78,22 @@ describe('on a disk of its own', () => {
   });
 
   test('a raw partition takes the dump, and the next boot brings it home', async () => {
-    const road = await walk({ disks: [512], conf: 'raw /dev/vdc\npath /var/crash\n' });
+    const road = await walk({
+      disks: [512],
+      conf: 'raw /dev/vdc\npath /var/crash\n',
+      // The crash is a test, which has to be found on the partition as well.
+      beforeCrash: 'kdumpctl test --force >/disk/results/test 2>&1; sync',
+    });
     const copy = join(road.results, 'crash');
     expect(await road.guest.read('root', '/var/crash', copy)).toBe(true);
-    const [name] = readdirSync(copy);
-    expect(verify([join(copy, name!, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    const names = readdirSync(copy);
+    expect(names).toEqual([expect.stringMatching(/^kdump-test-\d+$/)]);
+    expect(verify([join(copy, names[0]!, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    const { items } = JSON.parse(road.said('status-after-json').text);
+    expect(items).toContainEqual({
+      name: 'test',
+      state: 'ok',
+      actual: expect.stringContaining(`/var/crash/${names[0]}`),
+    });
   });
 });

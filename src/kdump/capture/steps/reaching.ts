@@ -4,15 +4,12 @@ import { type Capture, currentResult, places } from '../context.ts';
 import type { TargetResult } from '../report.ts';
 import { findPanicLine, toJson } from '../report.ts';
 import { openTarget } from '../targets/open-target.ts';
+import { testDirectoryName, testStatus, testStatusName } from '../test-handshake.ts';
 import { recordOn } from './recording.ts';
 
 /** From one target to its directory with everything small in it. */
 
 export const dmesgName = 'vmcore-dmesg.txt';
-/** Where `kdumpctl test` looks for the result, with what it expects there (the names are kdump-utils'). */
-export const testStatusName = 'vmcore-creation.status';
-export const testStatus = (result: 'fail' | 'success', id: string): string =>
-  `${result} kdump_test_id=${id}\n`;
 
 /** Goes to the next target. */
 export function takeNext(capture: Capture): void {
@@ -68,7 +65,7 @@ export function makeDirectory(capture: Capture): void {
   report.crashTime ??= machine.now().toISOString();
   const stamp = report.crashTime.slice(0, 19).replace('T', '-');
   const { testId } = machine.boot;
-  const name = testId === null ? `${config.host}-${stamp}` : `kdump-test-${testId}`;
+  const name = testId === null ? `${config.host}-${stamp}` : testDirectoryName(testId);
   capture.directory = target.makeDirectory(path, name);
   currentResult(capture).directory = capture.directory;
   if (testId !== null) target.writeFile(testStatusName, testStatus('fail', testId));
