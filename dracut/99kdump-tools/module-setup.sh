@@ -66,8 +66,16 @@ install() {
 
     # shellcheck disable=SC2154
     inst_hook cmdline 00 "$moddir/kdump-no-shell.sh"
-    # Behind the one that mounts what --mount names (00).
-    inst_hook pre-pivot 50 "$moddir/kdump-capture.sh"
+    # shellcheck disable=SC2154
+    if dracut_module_included systemd-initrd; then
+        # A unit is bounded, ordered and told of like any other.
+        inst_simple "$moddir/kdump-capture.service" "$systemdsystemunitdir/kdump-capture.service"
+        mkdir -p "$initdir$systemdsystemunitdir/initrd.target.wants"
+        ln_r "$systemdsystemunitdir/kdump-capture.service" "$systemdsystemunitdir/initrd.target.wants/kdump-capture.service"
+    else
+        # Behind the one that mounts what --mount names (00).
+        inst_hook pre-pivot 50 "$moddir/kdump-capture.sh"
+    fi
     inst_hook emergency 00 "$moddir/kdump-give-up.sh"
     # With systemd and without a shell, this is the one that is run.
     inst_hook shutdown-emergency 00 "$moddir/kdump-give-up.sh"
