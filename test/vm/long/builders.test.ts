@@ -1,0 +1,43 @@
+// Images of other builders on a real Debian: built there by the service, crashed into, and what is there afterwards.
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { verify } from '../../../src/dump/verify.ts';
+import { onlyDump, type RoadResult, walkRoad } from '../lab/debian/road.ts';
+
+const roads: RoadResult[] = [];
+afterAll(async () => {
+  for (const road of roads) await road.remove();
+});
+
+describe.each([
+  // systemd runs dracut's initramfs, and the capture in it.
+  ['dracut', /Starting .*Save the memory of the crashed kernel/],
+  ['initramfs-tools', /kdump: .* capture begins/],
+])('image_builder %s', (builder, sign) => {
+  test('a crash is saved on the root file system, and status tells the story', async () => {
+    const road = await walkRoad({
+      conf: `image_builder ${builder}\npath /var/crash\n`,
+      prepare: 'mkdir -p /var/crash',
+      // These builders take minutes in a guest.
+      deadline: 840,
+      memory: 2048,
+    });
+    roads.push(road);
+    expect(road.said('enable').status).toBe(0);
+    expect(road.said('status')).toMatchObject({ status: 0 });
+    expect(road.log).toMatch(sign);
+    const copy = join(road.results, 'crash');
+    expect(await road.guest.read('root', '/var/crash', copy)).toBe(true);
+    const { path, files, report } = onlyDump(copy);
+    expect(report).toMatchObject({ state: 'complete', errors: [] });
+    expect(files).toEqual(
+      expect.arrayContaining(['dump.json', 'kexec-dmesg.log', 'vmcore', 'vmcore-dmesg.txt']),
+    );
+    expect(verify([join(path, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    expect(road.said('status-after')).toMatchObject({
+      status: 0,
+      text: expect.stringMatching(/ended in a crash/),
+    });
+    expect(JSON.parse(road.said('list').text).dumps).toHaveLength(1);
+  });
+});
