@@ -1,4 +1,5 @@
-// Images of every builder on a real Debian, and of our own for another kernel: built there by the service, crashed into, and what is there afterwards.
+// Images of every builder on a real Debian, and of our own for another kernel: built there by the service, crashed into,
+// and what is there afterwards.
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { verify } from '../../../src/dump/verify.ts';
