@@ -4,9 +4,10 @@
 #
 # Only when asked for, in an image of its own that is loaded by kexec -p. "image_builder dracut" in /etc/kdump.conf has
 # kdumpctl do it; by hand it is
-#   dracut --add kdump-tools --no-hostonly-cmdline IMAGE KERNEL_RELEASE
-# The command line of the capture kernel then needs root= (and what else dracut needs to find it), and no rootfstype=
-# but that of the root.
+#   dracut --add kdump-tools --omit shutdown --no-hostonly-cmdline IMAGE KERNEL_RELEASE
+# (dracut's module shutdown would take kexec in, and with it the whole of node once more).
+# The command line of the capture kernel needs root= (and what else dracut needs to find it), and no rootfstype= but that
+# of the root.
 #
 # Settings, in a file of /etc/dracut.conf.d:
 #   kdump_tools_path=/var/crash          directory of dumps, seen from the root of the target

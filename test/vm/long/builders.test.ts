@@ -1,5 +1,6 @@
 // Images of every builder on a real Debian, and of our own for another kernel: built there by the service, crashed into,
 // and what is there afterwards.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { verify } from '../../../src/dump/verify.ts';
@@ -22,6 +23,7 @@ test.each([
       kernel,
       conf: `image_builder ${builder}\npath /var/crash\n`,
       prepare: 'mkdir -p /var/crash',
+      beforeCrash: builder === 'dracut' ? 'lsinitrd /var/lib/kdump/images/*.img >/disk/results/content' : '',
       // The other builders take minutes in a guest.
       deadline: 840,
       memory: 2048,
@@ -30,6 +32,9 @@ test.each([
     expect(road.said('enable').status).toBe(0);
     expect(road.said('status')).toMatchObject({ status: 0 });
     expect(road.log).toMatch(sign);
+    // Node comes in its squashfs, and only there.
+    if (builder === 'dracut')
+      expect(readFileSync(join(road.results, 'content'), 'utf8')).not.toMatch(/bin\/node$/m);
     const copy = join(road.results, 'crash');
     expect(await road.guest.read('root', '/var/crash', copy)).toBe(true);
     const { path, files, report } = onlyDump(copy);
