@@ -32,14 +32,22 @@ function parseUnit(text: string): Map<string, Map<string, string[]>> {
   return unit;
 }
 
-const units = readdirSync(join(project, 'systemd')).filter((name) => name.endsWith('.service'));
+/** Paths by name; that of the capture runs inside an initramfs of dracut's. */
+const pathOfUnit = Object.fromEntries(
+  ['systemd', 'dracut/99kdump-tools'].flatMap((directory) =>
+    readdirSync(join(project, directory))
+      .filter((name) => name.endsWith('.service'))
+      .map((name) => [name, `${directory}/${name}`]),
+  ),
+);
+const units = Object.keys(pathOfUnit);
 const unitNamed = (name: string) => {
-  const unit = parseUnit(read(`systemd/${name}`));
+  const unit = parseUnit(read(pathOfUnit[name]!));
   return (section: string, key: string): string[] => unit.get(section)?.get(key) ?? [];
 };
 
 test.each(units)('systemd finds nothing wrong with %s', (name) => {
-  const { stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', join(project, 'systemd', name)], {
+  const { stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', join(project, pathOfUnit[name]!)], {
     encoding: 'utf8',
   });
   // Our program is not installed where the tests run.
@@ -98,6 +106,9 @@ test('kdump-capture.service runs in a crash kernel only, for as long as it takes
   const unit = unitNamed('kdump-capture.service');
   expect(unit('Unit', 'ConditionPathExists')).toEqual(['/etc/initrd-release', '/proc/vmcore']);
   expect(unit('Service', 'TimeoutStartSec')).toEqual(['infinity']);
+  // Behind what mounts the target, and before the initramfs is left.
+  expect(unit('Unit', 'After').join(' ').split(' ')).toContain('dracut-pre-pivot.service');
+  expect(unit('Unit', 'Before').join(' ').split(' ')).toContain('initrd-cleanup.service');
 });
 
 describe('kdump-generator', () => {

@@ -62,6 +62,11 @@ describe.each([
     expect(statSync(join(result.dumpDirectory, 'vmcore')).size).toBe(report.files.vmcore);
   });
 
+  test('runs the capture as what runs the initramfs does', () => {
+    const started = result.console.find(/Starting .*Save the memory of the crashed kernel/);
+    expect(started !== undefined).toBe(systemd);
+  });
+
   test('reboots the machine after the dump', () => {
     expect(result.console.find(/\bkdump: .* reboot$/)).toBeDefined();
     expect(result.console.find(/\blab: rebooted after the crash/)).toBeDefined();

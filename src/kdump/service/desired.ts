@@ -67,6 +67,7 @@ function namedImage(path: string, release: string, root: string): CaptureImage {
     reused: true,
     inputs: [{ path, digest: hash }],
     bytes: statSync(file).size,
+    unpackedBytes: null,
     items: [],
     warnings: [],
   };

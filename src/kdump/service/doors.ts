@@ -18,7 +18,9 @@ export type CaptureImage = {
   readonly reused: boolean;
   readonly inputs: readonly Input[];
   readonly bytes: number;
-  /** What is in it, unpacked. */
+  /** In memory; null when nobody knows. */
+  readonly unpackedBytes: number | null;
+  /** What is in it, unpacked; none when it is not of our own builder. */
   readonly items: readonly { readonly path: string; readonly bytes: number; readonly storedIn: string }[];
   readonly warnings: readonly string[];
 };

@@ -24,7 +24,7 @@ export function readEstimateFacts(settings: EffectiveSettings, doors: ServiceDoo
     table: reservedBy(tableCrashkernel(doors.root), memory) ?? 0,
     kernel: initSize(join(doors.root, kernel.path)),
     image: image.bytes,
-    unpacked: unpackedBytes(image),
+    unpacked: unpackedSize(image),
     modules: image.items.filter(({ path }) => path.endsWith('.ko')),
     unlock: unlockBytes(settings.targets, doors.root),
     cpus: cpusOf(commandLine),
@@ -41,11 +41,12 @@ function initSize(path: string): number {
   }
 }
 
-/** Of our own images the squashfs stays as it is; of others nothing is known but what kdump-utils has found to hold. */
+/** Of an image that somebody else has built: what kdump-utils has found to hold. */
 const unknownRatio = 3;
 
-function unpackedBytes({ items, bytes }: CaptureImage): number {
-  if (items.length === 0) return unknownRatio * bytes;
+/** Of our own images the squashfs stays as it is, and modules go as soon as they are loaded. */
+function unpackedSize({ items, bytes, unpackedBytes }: CaptureImage): number {
+  if (items.length === 0) return unpackedBytes ?? unknownRatio * bytes;
   const apart = items.filter(({ storedIn, path }) => storedIn === 'initramfs' && !path.endsWith('.ko'));
   return bytes + apart.reduce((sum, item) => sum + item.bytes, 0);
 }

@@ -179,7 +179,7 @@ function loadAgain(armed: ArmedRecord, doors: ServiceDoors): ArmedRecord | null 
   const again: Desired = {
     ...armed,
     commandLine,
-    image: { ...image, inputs, reused: true, items: [], warnings: [] },
+    image: { ...image, inputs, reused: true, unpackedBytes: null, items: [], warnings: [] },
   };
   return load(again, armed, doors).armed;
 }

@@ -109,6 +109,7 @@ export class FakeService implements ServiceDoors {
       reused: false,
       inputs,
       bytes: this.content.length,
+      unpackedBytes: null,
       items,
       warnings: [],
     };
