@@ -6,6 +6,7 @@ import { lettersOfTaints } from '../kernel/modules.ts';
 import type { PrintkRecord } from '../kernel/printk.ts';
 import { escapeText } from '../kernel/printk-text.ts';
 import { decodeUtsname, readUtsname } from '../kernel/utsname.ts';
+import { memoryNodes } from '../kernel/zones.ts';
 import { KdumpError } from '../lib/errors.ts';
 import type { DumpFacts } from './session.ts';
 
@@ -110,24 +111,15 @@ function loadAverage(kernel: Kernel): number[] | undefined {
 
 /** Bytes of memory: those that exist, and up to the highest. */
 export function memoryPages(kernel: Kernel): { readonly present: number; readonly span: number } | undefined {
-  const { core } = kernel;
-  const table = kernel.symbol('node_data')?.address;
-  const only = kernel.symbol('contig_page_data')?.address;
-  const pageSize = core.info.pageSize ?? 4096;
+  const pageSize = kernel.core.info.pageSize ?? 4096;
   let [present, span] = [0, 0];
-  for (let node = 0; node < maxNodes; node++) {
-    const address = only ?? (table === undefined ? undefined : known(core.u64(table + BigInt(8 * node))));
-    if (address === undefined || (table !== undefined && address === 0n)) break;
-    const object = core.type('pglist_data') && core.object('pglist_data', address);
-    const read = (member: string): number => known(object?.find(member)?.number()) ?? 0;
+  for (const { object } of memoryNodes(kernel)) {
+    const read = (member: string): number => known(object.find(member)?.number()) ?? 0;
     present += read('node_present_pages');
     span = Math.max(span, read('node_start_pfn') + read('node_spanned_pages'));
-    if (only !== undefined) break;
   }
   return present === 0 ? undefined : { present: present * pageSize, span: span * pageSize };
 }
-
-const maxNodes = 1024;
 
 /** Lines with which an oops begins, of all ages. */
 const oopsBegins =
