@@ -11,6 +11,7 @@ import { PageBitmap } from '../../lib/bitmap.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { isNamelist } from './file-kind.ts';
 import { openNamelist } from './namelist.ts';
+import { saveFile } from './output.ts';
 
 const kcore = '/proc/kcore';
 
@@ -66,7 +67,7 @@ function sessionOf(
     physical: source,
   };
   return {
-    session: new Session({ kernel, dump, commands, namelist }),
+    session: new Session({ kernel, dump, commands, namelist, saveFile: (to) => saveFile(to) }),
     warnings,
     close: () => {
       namelist?.close();
