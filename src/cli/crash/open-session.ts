@@ -20,9 +20,10 @@ export type OpenSession = { readonly session: Session; readonly warnings: readon
 /**
  * Opens what the command line names: dumps and a vmlinux in any order, told by their content; `live`, /proc/kcore or
  * nothing for the running kernel.
+ * @param sources directory of the kernel's source
  * @throws KdumpError
  */
-export function openSession(paths: readonly string[]): OpenSession {
+export function openSession(paths: readonly string[], sources?: string): OpenSession {
   const files = paths.map((path) => (path === 'live' ? kcore : path));
   const namelists = files.filter((path) => path !== kcore && isNamelist(path));
   const dumps = files.filter((path) => !namelists.includes(path));
@@ -31,7 +32,7 @@ export function openSession(paths: readonly string[]): OpenSession {
   const isLive = dumps.length === 0 || (dumps.length === 1 && dumps[0] === kcore);
   const source = openSource(isLive ? [kcore] : dumps, { mapped: !isLive });
   try {
-    return sessionOf(source, isLive ? [kcore] : dumps, isLive, namelists[0]);
+    return sessionOf(source, isLive ? [kcore] : dumps, isLive, namelists[0], sources);
   } catch (error) {
     source.close();
     throw error;
@@ -43,6 +44,7 @@ function sessionOf(
   paths: readonly string[],
   isLive: boolean,
   vmlinux: string | undefined,
+  sources: string | undefined,
 ): OpenSession {
   const { path, arch, made } = source;
   const info = source.vmcoreinfo ?? (isLive ? liveVmcoreinfo(source, '/') : undefined);
@@ -55,7 +57,7 @@ function sessionOf(
   const memory = openKernelMemory(arch, info, source, source.segments, made?.physBase);
   const kernel = openKernel(memory, { notes: source.notes });
   const warnings = memory.doubt === undefined ? [] : [`${path}: ${memory.doubt}; what is shown may be wrong`];
-  const namelist = vmlinux === undefined ? undefined : attach(vmlinux, info, path, warnings);
+  const namelist = vmlinux === undefined ? undefined : attach(vmlinux, info, path, warnings, sources);
   const dump: DumpFacts = {
     paths,
     format: isLive ? 'live' : made === undefined ? 'ELF' : 'kdump-compressed',
@@ -82,9 +84,10 @@ function attach(
   info: Vmcoreinfo,
   dump: string,
   warnings: string[],
+  sources: string | undefined,
 ): (Namelist & { close(): void }) | undefined {
   try {
-    return openNamelist(path, info, dump);
+    return openNamelist(path, info, dump, sources);
   } catch (error) {
     if (!(error instanceof KdumpError)) throw error;
     warnings.push(`${error.message}; going on without it`);

@@ -180,7 +180,9 @@ export class Shell {
       return;
     }
     const known = this.#session.commands.find(name);
-    process.stderr.write(`${known?.name ?? 'crash'}: ${describeError(error)}\n`);
+    const prefix = `${known?.name ?? 'crash'}: `;
+    const said = describeError(error);
+    process.stderr.write(`${said.startsWith(prefix) ? said : prefix + said}\n`);
     if (known !== undefined && error instanceof KdumpError && isAboutOptions(error))
       process.stderr.write(
         `Usage:\n  ${known.name} ${known.usage}\nEnter "help ${known.name}" for details.\n`,
