@@ -83,7 +83,7 @@ export class Shell {
 
   async #command(text: string): Promise<void> {
     const { words, output } = parseCommandLine(text);
-    const [name, ...args] = this.#withoutAlias(words);
+    const [name, ...args] = this.#withoutAlias(apart(words));
     if (name === undefined) return;
     if (name === 'q' || name === 'exit' || name === 'quit') {
       this.done = true;
@@ -180,12 +180,20 @@ export class Shell {
       return;
     }
     const known = this.#session.commands.find(name);
-    process.stderr.write(`${known?.name ?? 'crash'}: ${describeError(error)}\n`);
+    const prefix = `${known?.name ?? 'crash'}: `;
+    const said = describeError(error);
+    process.stderr.write(`${said.startsWith(prefix) ? said : prefix + said}\n`);
     if (known !== undefined && error instanceof KdumpError && isAboutOptions(error))
       process.stderr.write(
         `Usage:\n  ${known.name} ${known.usage}\nEnter "help ${known.name}" for details.\n`,
       );
   }
+}
+
+/** *list_head is the command * and its first argument. */
+function apart([first = '', ...others]: readonly string[]): readonly string[] {
+  if (!/^\*\w/.test(first)) return first === '' ? others : [first, ...others];
+  return ['*', first.slice(1), ...others];
 }
 
 /** Whether a reminder of the options helps: what was asked for was understood, or not. */
