@@ -180,6 +180,7 @@ function settle(
       append: kept.length < splitWords(append.value).length ? kept.join(' ') : append.value.trim(),
     },
     kexecArgs: splitWords(onDebian('KDUMP_KEXEC_ARGS') ?? onRedHat('KEXEC_ARGS') ?? ''),
+    report: settings.report,
     retention: {
       count: settings.retain_count || null,
       bytes: settings.retain_bytes || null,

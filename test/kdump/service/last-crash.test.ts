@@ -14,6 +14,7 @@ const dump = (directory: string, state: 'complete' | 'incomplete' | 'failed' = '
   state,
   time: '2026-01-01T00:00:00.000Z',
   panic: 'Kernel panic - not syncing: x',
+  summary: null,
   report: null,
 });
 
@@ -49,6 +50,9 @@ test('in words', () => {
   );
   expect(describeCrash({ ...crash, state: 'failed', panic: null })).toBe(
     'the last boot ended in a crash: /var/crash/a, without a vmcore',
+  );
+  expect(describeCrash({ ...crash, summary: 'The kernel crashed.\x1b[2J' })).toBe(
+    'the last boot ended in a crash: /var/crash/a, complete. The kernel crashed.\\x1b[2J',
   );
 });
 
