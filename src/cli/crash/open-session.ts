@@ -52,7 +52,8 @@ function sessionOf(
   if (arch === undefined)
     throw new KdumpError('no-arch', `${path}: its header does not tell the architecture`);
   const memory = openKernelMemory(arch, info, source, source.segments, made?.physBase);
-  const kernel = openKernel(memory, { notes: source.notes });
+  // Notes of a kernel that runs hold no registers.
+  const kernel = openKernel(memory, isLive ? {} : { notes: source.notes });
   const warnings = memory.doubt === undefined ? [] : [`${path}: ${memory.doubt}; what is shown may be wrong`];
   const namelist = vmlinux === undefined ? undefined : attach(vmlinux, info, path, warnings);
   const dump: DumpFacts = {
@@ -65,8 +66,11 @@ function sessionOf(
     pages: once(() => countPages(source, made?.blockSize ?? info.pageSize ?? 4096)),
     physical: source,
   };
+  const session = new Session({ kernel, dump, commands, namelist });
+  const own = isLive ? kernel.tasks.find(({ pid }) => pid === process.pid) : undefined;
+  if (own !== undefined) session.task = own;
   return {
-    session: new Session({ kernel, dump, commands, namelist }),
+    session,
     warnings,
     close: () => {
       namelist?.close();

@@ -42,6 +42,8 @@ export type ServiceDoors = {
   findDumps(settings: EffectiveSettings): readonly FoundDump[];
   /** Saves what a raw partition holds as a file; its path, or null when it holds no dump. */
   recoverRaw(device: string, directory: string): string | null;
+  /** Adds a report of the crash to a dump that was saved without. */
+  addReport(directory: string): void;
   now(): Date;
   /** @throws KdumpError `locked` */
   lock(): FileLock;

@@ -40,13 +40,15 @@ export function describeCrash({ directory, state, panic, summary }: CrashRecord)
 }
 
 /**
- * Saves as files what raw partitions among the targets hold.
+ * Saves as files what raw partitions among the targets hold, and adds the report that has no place there.
  * @returns the files; partitions without a dump have none
  */
 export function saveRaw(settings: EffectiveSettings, doors: ServiceDoors): string[] {
   return settings.targets.flatMap((target) => {
     if (target.kind !== 'raw') return [];
     const saved = doors.recoverRaw(target.device, settings.path);
-    return saved === null ? [] : [saved];
+    if (saved === null) return [];
+    if (settings.report) doors.addReport(saved);
+    return [saved];
   });
 }

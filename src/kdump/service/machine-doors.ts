@@ -5,6 +5,7 @@ import { readLoadFacts } from '../../kexec/load-facts.ts';
 import { readMachine } from '../../kexec/machine.ts';
 import { lockFile } from '../../system/file-lock.ts';
 import { recoverRaw } from '../capture/targets/recover-raw.ts';
+import { addReport } from '../dumps/add-report.ts';
 import { listDumps } from '../dumps/list.ts';
 import { dumpPlaces } from '../dumps/places.ts';
 import { byTime } from '../dumps/saved-dump.ts';
@@ -38,6 +39,7 @@ export function machineServiceDoors(root = '/'): ServiceDoors {
       return [...directories].flatMap((path) => listDumps(path)).sort(byTime);
     },
     recoverRaw: (device, path) => recoverRaw(device, path)?.directory ?? null,
+    addReport,
     now: () => new Date(),
     lock: () => lockFile(lockPath, lockBound),
   };

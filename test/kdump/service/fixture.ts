@@ -37,6 +37,7 @@ export class FakeService implements ServiceDoors {
   dumps: FoundDump[] = [];
   changed: string[] = [];
   raw: Record<string, string> = {};
+  reported: string[] = [];
   failure: unknown;
   answers: CallResult[] = [];
   readonly loads: { commandLine: string; image: string }[] = [];
@@ -117,6 +118,7 @@ export class FakeService implements ServiceDoors {
   changedInputs = () => this.changed;
   findDumps = () => this.dumps;
   recoverRaw = (device: string) => this.raw[device] ?? null;
+  addReport = (directory: string) => void this.reported.push(directory);
   now = () => {
     this.#time += 1000;
     return new Date(this.#time);

@@ -64,4 +64,7 @@ test('raw partitions are looked at, whichever of the targets they are', () => {
     { kind: 'raw', device: '/dev/b' },
   ] as const;
   expect(saveRaw({ ...settings, targets: [...targets] }, service)).toEqual(['/var/crash/saved']);
+  expect(service.reported).toEqual(['/var/crash/saved']);
+  saveRaw({ ...settings, targets: [...targets], report: false }, service);
+  expect(service.reported).toHaveLength(1);
 });
