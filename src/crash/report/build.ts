@@ -99,11 +99,18 @@ export function buildReport(
     system,
     crash,
     traces: part(() => tracesOf(kernel)),
-    log: typeof text === 'string' ? text.trimEnd().split('\n').slice(-logLines) : text,
+    log: typeof text === 'string' ? lastLines(text.trimEnd(), logLines) : text,
     tasks: part(() => tasksPart(kernel)),
     memory: part(() => memoryUse(kernel) ?? { failed: 'this kernel does not describe its counters' }),
     modules: part(() => modulesOf(kernel)),
   };
+}
+
+/** The last lines of a text that may be large, in a process that may not. */
+function lastLines(text: string, count: number): string[] {
+  let from = text.length;
+  for (let left = count; left > 0 && from > 0; left--) from = text.lastIndexOf('\n', from - 1);
+  return text.slice(from + 1).split('\n');
 }
 
 /** Made, or the reason why not. */

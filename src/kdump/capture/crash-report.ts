@@ -10,11 +10,11 @@ export const reportNames = ['report.json', 'report.html'] as const;
 /** node with what comes before the script, and the bundle that it runs. */
 export type ReportProgram = { readonly node: readonly [string, ...string[]]; readonly bundle: string };
 
-/**
- * Bounds of V8's heap, MiB. The report of a machine with a hundred tasks takes 10; a million of them are worth less than
- * the dump.
- */
-const heapBounds = ['--max-old-space-size=48', '--max-semi-space-size=1'];
+export type ReportBounds = {
+  readonly seconds: number;
+  /** Most that V8's heap may grow to, MiB. It takes 10, and 400 bytes for each task. */
+  readonly heap: number;
+};
 
 /**
  * Makes the report of a dump.
@@ -26,11 +26,12 @@ export function makeReport(
   { node: [program, ...before], bundle }: ReportProgram,
   dump: string,
   directory: string,
-  seconds: number,
+  { seconds, heap }: ReportBounds,
   meanwhile?: () => void,
 ): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   try {
+    const heapBounds = [`--max-old-space-size=${heap}`, '--max-semi-space-size=1'];
     const args = [...before, ...heapBounds, bundle, dump, directory];
     const { status, said } = runBounded(program, args, seconds, {
       expendable: true,

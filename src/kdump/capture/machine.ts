@@ -4,6 +4,7 @@ import type { NetworkPlan } from '../network/plan.ts';
 import type { FinalAction } from './actions.ts';
 import type { BootParameters } from './boot-parameters.ts';
 import type { Retention } from './config.ts';
+import type { ReportBounds } from './crash-report.ts';
 
 /**
  * What the capture flow needs of the machine it runs on, and what it needs of the rooms that read dumps. Both are handed in, so that
@@ -89,10 +90,9 @@ export type CaptureTools = {
   extractDmesg(vmcore: string): string;
   /**
    * Writes the files of a report into a directory.
-   * @param seconds that it may take
    * @param meanwhile called several times a second
    */
-  makeReport(vmcore: string, directory: string, seconds: number, meanwhile: () => void): void;
+  makeReport(vmcore: string, directory: string, bounds: ReportBounds, meanwhile: () => void): void;
   /** makedumpfile with these arguments; gives back its report as plain JSON. */
   collect(argv: readonly string[], hooks: CollectHooks, to: CollectTo): unknown;
   /** Removes the dumps below a directory that the rules do not keep. @returns their names */

@@ -13,6 +13,9 @@ const ourProgram = (): ReportProgram => ({
   bundle: fileURLToPath(new URL('./crash-report.mjs', import.meta.url)),
 });
 
+/** The machine is up again, and has its memory back. */
+const heapMiB = 512;
+
 /**
  * Adds to a dump what could not be saved along with it: the report, and its paragraph in dump.json; or the reason why
  * there is none.
@@ -24,7 +27,7 @@ export function addReport(directory: string, program = ourProgram()): void {
   const path = join(directory, 'dump.json');
   const account = JSON.parse(readFileSync(path, 'utf8')) as DumpReport;
   try {
-    makeReport(program, vmcore, directory, reportSeconds);
+    makeReport(program, vmcore, directory, { seconds: reportSeconds, heap: heapMiB });
     account.summary = summaryIn(directory);
   } catch (error) {
     account.errors.push(toCaptureError('report', error));

@@ -12,7 +12,13 @@ const directory = join(root, 'report');
 function make(source: string, seconds = 60, meanwhile?: () => void): void {
   const bundle = join(root, 'program.mjs');
   writeFileSync(bundle, `import { readFileSync, writeFileSync } from 'node:fs';\n${source}`);
-  makeReport({ node: [process.execPath], bundle }, '/the/vmcore', directory, seconds, meanwhile);
+  makeReport(
+    { node: [process.execPath], bundle },
+    '/the/vmcore',
+    directory,
+    { seconds, heap: 48 },
+    meanwhile,
+  );
 }
 const write = "writeFileSync(process.argv[3] + '/report.json', JSON.stringify";
 
@@ -26,7 +32,7 @@ it('bounds the memory of the program, and has it go first when there is none', (
   make(
     `${write}({ summary: process.execArgv.join(' ') + readFileSync('/proc/self/oom_score_adj', 'utf8') }));`,
   );
-  expect(summaryIn(directory)).toMatch(/--max-old-space-size=\d+ .*1000\n/);
+  expect(summaryIn(directory)).toMatch(/--max-old-space-size=48 .*1000\n/);
 });
 
 it('calls back while the program runs', () => {

@@ -13,6 +13,8 @@ import { reportSeconds } from './bounds.ts';
  * its libraries is there already.
  */
 const leastAvailable = 48 << 10;
+/** MiB of heap that it gets at least; half of what is available where that is more. */
+const leastHeap = 48;
 
 /** What has failed on one target is not tried again on the next; what was made goes to every target. */
 export const wantsReport = ({ config, report, machine }: Capture): boolean =>
@@ -33,9 +35,11 @@ export function saveReport(capture: Capture): void {
         { fix: 'Reserve more memory with crashkernel=; the report can be made of the dump, too.' },
       );
     const left = deadline === null ? reportSeconds : deadline - machine.uptime();
-    tools.makeReport(machine.boot.vmcore, directory, Math.min(reportSeconds, left), () =>
-      sampleMemory(capture),
-    );
+    const bounds = {
+      seconds: Math.min(reportSeconds, left),
+      heap: Math.max(leastHeap, Math.floor(available / 1024 / 2)),
+    };
+    tools.makeReport(machine.boot.vmcore, directory, bounds, () => sampleMemory(capture));
     report.summary = summaryIn(directory);
     log.say(report.summary ?? 'the report does not say what happened');
   }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { CaptureConfig } from '../../../../src/kdump/capture/config.ts';
+import type { ReportBounds } from '../../../../src/kdump/capture/crash-report.ts';
 import { runAfterFailure, runCapture } from '../../../../src/kdump/capture/flow.ts';
 import type { CaptureTools } from '../../../../src/kdump/capture/machine.ts';
 import { stalledWords } from '../../../../src/kdump/capture/paths.ts';
@@ -12,16 +13,16 @@ const config: CaptureConfig = { ...plain, report: true };
 const two: CaptureConfig = { ...config, targets: [device('vda'), device('vdb')] };
 
 let fake: Fake;
-let calls: { seconds: number }[];
+let calls: ReportBounds[];
 beforeEach(() => {
   fake = fakeMachine();
   calls = [];
   const { makeReport } = fake.tools;
   fake.tools = {
     ...fake.tools,
-    makeReport: (vmcore, directory, seconds, meanwhile) => {
-      calls.push({ seconds });
-      makeReport(vmcore, directory, seconds, meanwhile);
+    makeReport: (vmcore, directory, bounds, meanwhile) => {
+      calls.push(bounds);
+      makeReport(vmcore, directory, bounds, meanwhile);
     },
   };
 });
@@ -67,7 +68,7 @@ it('is not begun when memory is short, and the dump is written', async () => {
 
 it('may fail without harm to the dump or blame for the target, and is not tried again', async () => {
   const failing = (): never => {
-    calls.push({ seconds: 0 });
+    calls.push({ seconds: 0, heap: 0 });
     throw new KdumpError('no-report', 'no report: x');
   };
   const full = (argv: readonly string[], ...rest: [never, never]): unknown => {
@@ -96,20 +97,21 @@ it('goes to every target, and is made once', async () => {
     expect(existsSync(fake.on(target, 'var/crash', name, 'report.json'))).toBe(true);
 });
 
-it('keeps to the time that the whole capture has', async () => {
+it('keeps to the time that the whole capture has, and to half of the memory', async () => {
+  fake.machine = { ...fake.machine, memory: () => ({ total: 900_000, available: 409_600, peak: 30_000 }) };
   await run({ ...config, captureSeconds: 20 });
-  expect(calls).toEqual([{ seconds: 20 }]);
+  expect(calls).toEqual([{ seconds: 20, heap: 200 }]);
 });
 
 it('counts the least memory that there was meanwhile', async () => {
   let available = 90_000;
   fake.machine = { ...fake.machine, memory: () => ({ total: 150_000, available, peak: 30_000 }) };
   const { report } = await run(config, {
-    makeReport: (vmcore, directory, seconds, meanwhile) => {
+    makeReport: (vmcore, directory, bounds, meanwhile) => {
       available = 50_000;
       meanwhile();
       available = 90_000;
-      fake.tools.makeReport(vmcore, directory, seconds, meanwhile);
+      fake.tools.makeReport(vmcore, directory, bounds, meanwhile);
     },
   });
   expect(report.memory.lowestAvailableKiB).toBe(50_000);
