@@ -9,7 +9,7 @@ import { reportSeconds } from './bounds.ts';
 /** What happened, told before the dump is written: the dump may fail, and the report is small. */
 
 /**
- * Memory that has to be available for it, KiB. It has taken 26 MiB on kernels from 5.10 to 7.3, beside what of node and
+ * Memory that has to be available for it, KiB. It takes some 30 MiB on kernels from 5.10 to 7.3, beside what of node and
  * its libraries is there already.
  */
 const leastAvailable = 48 << 10;
