@@ -14,7 +14,7 @@ import { panicLine } from './triage/reason.ts';
 /** What can be known of a kernel at large; what cannot be told is undefined. */
 export type SystemFacts = {
   readonly cpus: { readonly online: number; readonly offline: number };
-  /** Seconds since the epoch at which it crashed. */
+  /** Seconds since the epoch at which it crashed; of a kernel that runs, now. */
   readonly date: number | undefined;
   /** Seconds. */
   readonly uptime: number | undefined;
@@ -30,7 +30,7 @@ export type SystemFacts = {
   readonly commandLine: string | undefined;
 };
 
-export function systemFacts(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo'>): SystemFacts {
+export function systemFacts(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo' | 'format'>): SystemFacts {
   const { core } = kernel;
   const uts = readUtsname(core.info, core.memory);
   const records = logRecords(kernel);
@@ -44,7 +44,7 @@ export function systemFacts(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo'>)
       online: core.cpus('online').length,
       offline: Math.max(0, core.cpus('present').length - core.cpus('online').length),
     },
-    date: dump.vmcoreinfo.crashTime,
+    date: momentOf(dump),
     uptime: clock && Number(clock.ticks) / clock.hz,
     loadAverage: loadAverage(kernel),
     tasks: kernel.tasks.length,
@@ -59,6 +59,13 @@ export function systemFacts(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo'>)
 
 const firstLine = ({ text }: PrintkRecord): string =>
   text === undefined ? '' : escapeText(text).split('\n')[0]!;
+
+/** Seconds since the epoch at which memory was as it is seen: the crash; of a kernel that runs, now. */
+export const momentOf = ({
+  format,
+  vmcoreinfo,
+}: Pick<DumpFacts, 'vmcoreinfo' | 'format'>): number | undefined =>
+  format === 'live' ? Math.floor(Date.now() / 1000) : vmcoreinfo.crashTime;
 
 /** The kernel log, or nothing where it cannot be read. */
 export function logRecords({ core }: Kernel): PrintkRecord[] {

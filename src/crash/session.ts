@@ -68,6 +68,11 @@ export class Session {
     this.settings = settings;
   }
 
+  /** The kernel runs, and changes while it is looked at. */
+  get isLive(): boolean {
+    return this.dump.format === 'live';
+  }
+
   /** The task of the context: the one that panicked until `set` chose another. @throws KdumpError `no-tasks` */
   get task(): KernelTask {
     this.#task ??= this.kernel.panicTask ?? this.kernel.tasks[0];

@@ -60,6 +60,20 @@ export class Kernel {
     this.symbols = new SymbolTable(core.kallsyms, () => this.modules);
   }
 
+  /**
+   * Forgets what was read and changes while a kernel runs: CPUs, tasks, modules. Of a dump there is nothing to forget, of
+   * /proc/kcore what was asked for before is old news.
+   */
+  forget(): void {
+    this.core.forget();
+    this.#modules = undefined;
+    this.#moduleTypes = undefined;
+    this.#cpus = undefined;
+    this.#tasks = undefined;
+    this.#stacks.clear();
+    this.#unwinding = undefined;
+  }
+
   /** The symbol of a name, the kernel's own before those of modules; `module:name` asks one module. */
   symbol(name: string): SymbolOf | undefined {
     return this.symbols.find(name);

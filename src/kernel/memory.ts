@@ -62,6 +62,8 @@ export type AddressTranslator = {
   mappedRuns?(start: bigint, end: bigint): Iterable<MappedRun>;
   /** Physical addresses of the pages that hold the kernel's own page tables, at most `limit` of them. */
   tablePages?(limit: number): number[];
+  /** Forgets tables that were read: those of a kernel that runs change. */
+  forget?(): void;
 };
 
 /** Kernel virtual memory: translation on top of physical memory. */
@@ -91,6 +93,11 @@ export class VirtualMemory {
   /** Physical addresses of the pages that hold the kernel's own page tables, at most `limit`; none when unknown. */
   tablePages(limit: number): number[] {
     return this.#translator.tablePages?.(limit) ?? [];
+  }
+
+  /** Forgets what was read of the page tables. */
+  forget(): void {
+    this.#translator.forget?.();
   }
 
   /** Reads `length` bytes at a kernel virtual address; across page boundaries; whole or Missing. */

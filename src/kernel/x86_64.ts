@@ -245,6 +245,10 @@ class PageTableWalk implements AddressTranslator {
     return [...seen];
   }
 
+  forget(): void {
+    this.#tables.clear();
+  }
+
   #frame(words: Uint32Array, index: number): number {
     const low = (words[index * 2]! & this.#frameLow) >>> 0;
     return (words[index * 2 + 1]! & this.#frameHigh) * 2 ** 32 + low;

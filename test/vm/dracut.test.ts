@@ -50,12 +50,15 @@ describe.each([
       'directory',
       'marker',
       'dmesg',
+      'report',
       'collect',
       'checksum',
     ]);
     expect(readdirSync(result.dumpDirectory).sort()).toEqual([
       'dump.json',
       'kexec-dmesg.log',
+      'report.html',
+      'report.json',
       'vmcore',
       'vmcore-dmesg.txt',
     ]);

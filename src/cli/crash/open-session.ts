@@ -23,14 +23,17 @@ export function openSession(paths: readonly string[], sources?: string): OpenSes
   const dump = openDump(dumps.length === 0 ? runningKernel : dumps);
   const warnings = [...dump.warnings];
   const namelist = namelists[0] === undefined ? undefined : attach(namelists[0], dump, warnings, sources);
+  const session = new Session({
+    kernel: dump.kernel,
+    dump,
+    commands,
+    namelist,
+    saveFile: (to) => saveFile(to),
+  });
+  const own = dump.format === 'live' ? dump.kernel.tasks.find(({ pid }) => pid === process.pid) : undefined;
+  if (own !== undefined) session.task = own;
   return {
-    session: new Session({
-      kernel: dump.kernel,
-      dump,
-      commands,
-      namelist,
-      saveFile: (to) => saveFile(to),
-    }),
+    session,
     warnings,
     close: () => {
       namelist?.close();

@@ -107,6 +107,8 @@ export class Shell {
       this.#prepared.add(command);
     }
     const given = command.name === name || command.aliases?.includes(name) ? args : [name, ...args];
+    // Each command looks at what is, not at what the one before it saw.
+    if (this.#session.isLive) this.#session.kernel.forget();
     if (!this.#json) return command.run(this.#session, given);
     const result = command.json?.(this.#session, given) ?? { lines: [...command.run(this.#session, given)] };
     return [JSON.stringify({ command: text, result: plainJson(result) })];

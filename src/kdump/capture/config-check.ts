@@ -68,6 +68,7 @@ const rules: Rules = {
   failureAction: [failureActions.join(', '), oneOf(failureActions)],
   finalAction: [finalActions.join(', '), oneOf(finalActions)],
   rootfs: ['a target or null', orNull(isObject)],
+  report: ['true or false', (value) => typeof value === 'boolean'],
   minFree: ['bytes or per cent, or null', orNull(isObject)],
   captureSeconds: ['seconds or null', orNull(secondsUpTo(week))],
   stallSeconds: ['seconds or null', orNull(secondsUpTo(week))],

@@ -70,6 +70,8 @@ export type CaptureConfig = {
   readonly finalAction: FinalAction;
   /** Where the failure action dump_to_rootfs writes; null when that is not asked for. */
   readonly rootfs: CaptureTarget | null;
+  /** Whether the report is made, before the dump. */
+  readonly report: boolean;
   /** Space that must be left on a target by the dump. */
   readonly minFree: Space | null;
   /** Bound on the whole capture, and on a target that takes no byte; seconds. */
@@ -106,6 +108,7 @@ export const captureDefaults = {
   mountOptions: '',
   coreCollector: 'makedumpfile -l --message-level 7 -d 31',
   finalAction: 'reboot',
+  report: true,
   deviceTimeout: 30,
 } as const;
 
@@ -121,6 +124,7 @@ export function captureConfig(
     failureAction: 'reboot',
     finalAction: captureDefaults.finalAction,
     rootfs: null,
+    report: captureDefaults.report,
     minFree: null,
     captureSeconds: null,
     stallSeconds: null,

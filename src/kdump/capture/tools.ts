@@ -7,11 +7,17 @@ import { listDumps } from '../dumps/list.ts';
 import { removeDumps, spaceOf } from '../dumps/remove.ts';
 import { planRetention } from '../dumps/retention.ts';
 import { collectRequest } from './collector-words.ts';
+import { makeReport, type ReportProgram } from './crash-report.ts';
 import type { CaptureTools, CollectHooks } from './machine.ts';
+import { paths } from './paths.ts';
 
-/** Our own collector, as the capture uses it: no process of its own, its report as a value. */
+/**
+ * Our own collector, as the capture uses it: no process of its own, its report as a value; and the report of the crash,
+ * by a process of its own.
+ */
 export const captureTools: CaptureTools = {
   extractDmesg,
+  makeReport: (...args) => makeReport(reportProgram(), ...args),
   collect(argv, hooks, { stream, limit = Number.POSITIVE_INFINITY }) {
     const request = collectRequest(argv);
     const least = Math.min(request.limit ?? Number.POSITIVE_INFINITY, limit);
@@ -30,6 +36,16 @@ export const captureTools: CaptureTools = {
     return dumps.map(({ name }) => name);
   },
 };
+
+/** In an initramfs of another builder's, node is started by its loader, which then counts as what this process runs. */
+function reportProgram(): ReportProgram {
+  const { execPath } = process;
+  const isNode = execPath === paths.node;
+  return {
+    node: isNode ? [paths.node] : [execPath, '--library-path', paths.libraries, paths.node],
+    bundle: paths.crashReport,
+  };
+}
 
 /**
  * Collects at the level that was asked for, or at what is possible: the command refuses to filter a vmcore that does

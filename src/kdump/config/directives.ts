@@ -9,7 +9,7 @@ export type Directive<T = unknown, D = T | null> = {
   readonly default: D;
   /** For man page, schema and help: sentences, without markup. */
   readonly doc: string;
-  /** kdump-utils: as in the original; kdump-tools: ours, and off unless it is given. */
+  /** kdump-utils: as in the original; kdump-tools: ours; off unless it is given, but for report. */
   readonly since: 'kdump-utils' | 'kdump-tools';
   /** What runs after the crash depends on it, so that a change makes a new image. */
   readonly capture: boolean;
@@ -169,6 +169,12 @@ export const directives = {
     type: types.space,
     default: null,
     doc: 'Space that must be left on the target when the dump is written; without it only the log and the report are saved there, and the next target is tried.',
+    ...ours,
+  }),
+  report: one({
+    type: types.yesNo,
+    default: captureDefaults.report,
+    doc: 'Whether the capture kernel tells what happened, in report.json and report.html, before it writes the dump. It takes some 30 MiB of memory for as long as that takes, a minute at most; where there is less, or it fails, the dump is written without it. no leaves its program out of the capture image.',
     ...ours,
   }),
   capture_deadline: one({

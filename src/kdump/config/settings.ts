@@ -182,6 +182,7 @@ function settle(
       append: kept.length < splitWords(append.value).length ? kept.join(' ') : append.value.trim(),
     },
     kexecArgs: readKexecArgs(ofDefault.get('KDUMP_KEXEC_ARGS'), ofSysconfig.get('KEXEC_ARGS'), findings),
+    report: settings.report,
     retention: {
       count: settings.retain_count || null,
       bytes: settings.retain_bytes || null,

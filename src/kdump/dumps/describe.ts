@@ -42,7 +42,8 @@ export function describeDump(dump: SavedDump, logEnd: string): string {
   const { report } = dump;
   const facts: [string, string | null | undefined][] = [
     ['State', describeState(dump)],
-    ['What happened', dump.panic],
+    ['What happened', dump.summary ?? dump.panic],
+    ['Last words', dump.summary === null ? null : dump.panic],
     ['When', `${dump.time.slice(0, 19).replace('T', ' ')} UTC`],
     ['Host', dump.host],
     ['Kernel', dump.kernelRelease],

@@ -66,6 +66,7 @@ export function gather(settings: EffectiveSettings, surroundings: ImageSurroundi
     failureAction: settings.failureAction,
     finalAction: settings.finalAction,
     rootfs: rootfs?.target ?? null,
+    report: settings.report,
     minFree: settings.limits.minFree,
     captureSeconds: settings.limits.captureSeconds,
     stallSeconds: settings.limits.stallSeconds,

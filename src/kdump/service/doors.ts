@@ -5,7 +5,7 @@ import type { EffectiveSettings } from '../config/effective.ts';
 import type { SavedDump } from '../dumps/saved-dump.ts';
 import type { Input } from './state.ts';
 
-export type FoundDump = Pick<SavedDump, 'directory' | 'state' | 'time' | 'panic' | 'report'>;
+export type FoundDump = Pick<SavedDump, 'directory' | 'state' | 'time' | 'panic' | 'summary' | 'report'>;
 
 /** A capture image that is ready to be loaded. */
 export type CaptureImage = {
@@ -46,6 +46,8 @@ export type ServiceDoors = {
   recoverRaw(device: string, directory: string): string | null;
   /** Gives directories the labels of SELinux's policy; does nothing where there is none. */
   relabel(directories: readonly string[]): void;
+  /** Adds a report of the crash to a dump that was saved without. */
+  addReport(directory: string): void;
   now(): Date;
   /** @throws KdumpError `locked` */
   lock(): FileLock;

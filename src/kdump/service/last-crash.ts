@@ -1,4 +1,5 @@
 import type { EffectiveSettings } from '../config/effective.ts';
+import { printable } from '../dumps/describe.ts';
 import type { ServiceDoors } from './doors.ts';
 import { type CrashRecord, readState, updateState } from './state.ts';
 
@@ -21,6 +22,7 @@ export function findLastCrash(settings: EffectiveSettings, doors: ServiceDoors):
         state: newest.state,
         time: newest.time,
         panic: newest.panic,
+        summary: newest.summary,
       }
     : null;
   updateState(doors.directory, {
@@ -42,20 +44,23 @@ export function labelDumps(settings: EffectiveSettings, doors: ServiceDoors): vo
   doors.relabel(directories.filter((directory) => !looked?.dumps.includes(directory)));
 }
 
-/** In one sentence. */
-export function describeCrash({ directory, state, panic }: CrashRecord): string {
+/** In one sentence, and what happened in the words of the report. */
+export function describeCrash({ directory, state, panic, summary }: CrashRecord): string {
   const outcome = state === 'failed' ? 'without a vmcore' : state;
-  return `the last boot ended in a crash: ${directory}, ${outcome}${panic === null ? '' : ` (${panic})`}`;
+  const why = summary ? `. ${printable(summary)}` : panic === null ? '' : ` (${printable(panic)})`;
+  return `the last boot ended in a crash: ${directory}, ${outcome}${why}`;
 }
 
 /**
- * Saves as files what raw partitions among the targets hold.
+ * Saves as files what raw partitions among the targets hold, and adds the report that has no place there.
  * @returns the files; partitions without a dump have none
  */
 export function saveRaw(settings: EffectiveSettings, doors: ServiceDoors): string[] {
   return settings.targets.flatMap((target) => {
     if (target.kind !== 'raw') return [];
     const saved = doors.recoverRaw(target.device, settings.path);
-    return saved === null ? [] : [saved];
+    if (saved === null) return [];
+    if (settings.report) doors.addReport(saved);
+    return [saved];
   });
 }

@@ -6,6 +6,7 @@ import { readMachine } from '../../kexec/machine.ts';
 import { lockFile } from '../../system/file-lock.ts';
 import { hasSelinux, relabel } from '../../system/selinux.ts';
 import { recoverRaw } from '../capture/targets/recover-raw.ts';
+import { addReport } from '../dumps/add-report.ts';
 import { listDumps } from '../dumps/list.ts';
 import { dumpPlaces } from '../dumps/places.ts';
 import { byTime } from '../dumps/saved-dump.ts';
@@ -42,6 +43,7 @@ export function machineServiceDoors(root = '/'): ServiceDoors {
     relabel: (directories) => {
       if (hasSelinux(root)) relabel(directories);
     },
+    addReport,
     now: () => new Date(),
     lock: () => lockFile(lockPath, lockBound),
   };

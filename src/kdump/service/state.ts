@@ -55,7 +55,7 @@ export type TargetRecord = {
 };
 
 /** The dump that was found when the machine came up. */
-export type CrashRecord = Pick<SavedDump, 'directory' | 'state' | 'time' | 'panic'> & {
+export type CrashRecord = Pick<SavedDump, 'directory' | 'state' | 'time' | 'panic' | 'summary'> & {
   /** The boot that found it. */
   readonly bootId: string | null;
 };

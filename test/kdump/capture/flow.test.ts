@@ -330,6 +330,14 @@ describe('the run after a capture that was killed', () => {
     fake.events.length = 0;
   }
 
+  it('does not take the end of a program that was to go first for its own', async () => {
+    await runUntilKilled();
+    const kernelLog = () =>
+      '[ 9.1] Out of memory: Killed process 99 (node) anon-rss:9kB, oom_score_adj:1000\n';
+    const { report } = await runAfterFailure(137, config, { ...machine, kernelLog }, tools);
+    expect(report.errors).toMatchObject([{ code: 'capture-died' }]);
+  });
+
   it('keeps what was saved and writes down why it ended', async () => {
     await runUntilKilled();
     const kernelLog = () => '[    9.1] Out of memory: Killed process 101 (node) anon-rss:93108kB\n';

@@ -375,6 +375,7 @@ it('every road through the table comes to its end and leaves an account where th
     'device',
     'mount',
     'dmesg',
+    'report',
     'collect',
     'retain',
     'post',
@@ -395,6 +396,7 @@ it('every road through the table comes to its end and leaves an account where th
       const { machine, tools } = one;
       const config: CaptureConfig = {
         ...two,
+        report: true,
         failureAction: failureAction as CaptureConfig['failureAction'],
         rootfs: failureAction === 'dump_to_rootfs' ? device('root') : null,
         network: { remotes: [], links: [], routes: [] },
@@ -417,6 +419,7 @@ it('every road through the table comes to its end and leaves an account where th
         {
           ...tools,
           extractDmesg: unless('dmesg', tools.extractDmesg),
+          makeReport: unless('report', tools.makeReport),
           collect: unless('collect', tools.collect),
           retain: unless('retain', tools.retain),
         },

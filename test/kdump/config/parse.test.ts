@@ -94,6 +94,7 @@ describe('configurations of the field', () => {
       retain_free: 10,
       retain_age: 30 * 86400,
       min_free: { bytes: 2 ** 31 },
+      report: false,
       capture_deadline: 3600,
       stall_timeout: 90,
       notify: [

@@ -30,6 +30,7 @@ describe('readSettings', () => {
       },
       kexecArgs: [],
       retention: { count: null, bytes: null, freePercent: null, ageSeconds: null },
+      report: true,
       limits: { minFree: null, captureSeconds: null, stallSeconds: null },
       notifications: [],
       logLevels: { std: 3, syslog: 0, kmsg: 0 },

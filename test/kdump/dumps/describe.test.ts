@@ -34,6 +34,11 @@ it('shows everything, whatever the report holds', () => {
   expect(describeDump(savedDump({ report: { errors: 'none' } as never }), '')).not.toContain('Errors');
 });
 
+it('tells what happened in the words of the report, where there is one', () => {
+  const shown = describeDump(savedDump({ panic: 'BUG: x', summary: 'The kernel crashed.' }), '');
+  expect(shown).toMatch(/^What happened: +The kernel crashed\.\nLast words: +BUG: x\n/m);
+});
+
 it('sends no control characters to a terminal', () => {
   expect(printable('a\x1b[2Jb\x9bc\td\n')).toBe('a\\x1b[2Jb\\x9bc\td\n');
   expect(describeList([savedDump({ panic: '\x1b]0;x\x07' })])).not.toContain('\x1b');

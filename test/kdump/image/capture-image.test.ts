@@ -82,8 +82,21 @@ describe('planCaptureImage', () => {
       }),
     );
     expect(plan.modules).toEqual(['virtio_blk', 'ext4']);
+    expect(plan.nodeTree?.bundles).toEqual([request.captureBundle]);
     expect(plan.files).toMatchObject([{ path: '/etc/kdump/capture.json', mode: 0o600 }]);
     expect(JSON.parse(Buffer.from((plan.files![0] as { data: Uint8Array }).data).toString())).toEqual(config);
+  });
+
+  it('takes along the program that makes the report, unless there is to be none', () => {
+    const bundles = ['capture.mjs', 'dump-worker.mjs', 'crash-report.mjs'].map((name) =>
+      join(root, 'dist', name),
+    );
+    for (const path of bundles) write(path, '');
+    const built = { ...request, captureBundle: bundles[0]! };
+    expect(planCaptureImage(built).plan.nodeTree!.bundles).toEqual(bundles);
+    const without = planCaptureImage({ ...built, report: false });
+    expect(without.config.report).toBe(false);
+    expect(without.plan.nodeTree!.bundles).toEqual(bundles.slice(0, 2));
   });
 
   it.each([

@@ -14,6 +14,7 @@ const dump = (directory: string, state: 'complete' | 'incomplete' | 'failed' = '
   state,
   time: '2026-01-01T00:00:00.000Z',
   panic: 'Kernel panic - not syncing: x',
+  summary: null,
   report: null,
 });
 
@@ -62,6 +63,9 @@ test('in words', () => {
   expect(describeCrash({ ...crash, state: 'failed', panic: null })).toBe(
     'the last boot ended in a crash: /var/crash/a, without a vmcore',
   );
+  expect(describeCrash({ ...crash, summary: 'The kernel crashed.\x1b[2J' })).toBe(
+    'the last boot ended in a crash: /var/crash/a, complete. The kernel crashed.\\x1b[2J',
+  );
 });
 
 test('raw partitions are looked at, whichever of the targets they are', () => {
@@ -72,4 +76,7 @@ test('raw partitions are looked at, whichever of the targets they are', () => {
     { kind: 'raw', device: '/dev/b' },
   ] as const;
   expect(saveRaw({ ...settings, targets: [...targets] }, service)).toEqual(['/var/crash/saved']);
+  expect(service.reported).toEqual(['/var/crash/saved']);
+  saveRaw({ ...settings, targets: [...targets], report: false }, service);
+  expect(service.reported).toHaveLength(1);
 });
