@@ -1,11 +1,16 @@
-import type { EffectiveSettings } from '../../kdump/config/effective.ts';
 import { checkMachine } from '../../kdump/config/machine-checks.ts';
 import { type ReadSettings, readSettings, throwForErrors } from '../../kdump/config/settings.ts';
 import type { ServiceDoors } from '../../kdump/service/doors.ts';
 import { describeCrash, findLastCrash, saveRaw } from '../../kdump/service/last-crash.ts';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { armDespite, type Started, type StartOptions, start } from '../../kdump/service/start.ts';
-import { type CrashRecord, readState, untestedSince } from '../../kdump/service/state.ts';
+import {
+  type CrashRecord,
+  readState,
+  type Saves,
+  savesOfArmed,
+  untestedSince,
+} from '../../kdump/service/state.ts';
 import { describeError } from '../../lib/errors.ts';
 
 /** What start, restart and reload have in common, and how they and stop speak. */
@@ -40,17 +45,18 @@ export function armMachine(json: boolean, options: StartOptions = {}): object {
     if (!json) say('the machine is not armed: USE_KDUMP=0 in /etc/default/kdump-tools');
     return { outcome: 'disabled' };
   }
+  const before = savesOfArmed(doors.directory);
   let started: Started;
   try {
     started = startChecked(read, doors, options);
   } catch (error) {
     // The last crash is worth knowing of, and its dump worth saving, whatever is wrong now.
-    lookBack(settings, doors, json);
+    lookBack([settings, ...before], doors, json);
     throw error;
   }
   for (const warning of started.warnings) warn(warning);
   // After arming, since a dump that is saved from a partition takes its time.
-  const past = lookBack(settings, doors, json);
+  const past = lookBack([settings, ...before], doors, json);
   const since = untestedSince(readState(doors.directory));
   if (!json) tell(started, settings.testNotification ? since : null);
   return { ...started, ...past, untestedSince: since };
@@ -78,14 +84,12 @@ function tell({ outcome, why, armed, imageReused }: Started, untested: string | 
 
 /** Saves what the last crash has left on a raw partition, and says how the last boot ended if it was in a crash. */
 function lookBack(
-  settings: EffectiveSettings,
+  saves: readonly Saves[],
   doors: ServiceDoors,
   json: boolean,
 ): { readonly recovered: readonly string[]; readonly lastCrash: CrashRecord | null } {
-  const recovered = attempt('what a raw partition holds could not be saved', [], () =>
-    saveRaw(settings, doors),
-  );
-  const lastCrash = attempt('dumps could not be looked for', null, () => findLastCrash(settings, doors));
+  const recovered = attempt('what a raw partition holds could not be saved', [], () => saveRaw(saves, doors));
+  const lastCrash = attempt('dumps could not be looked for', null, () => findLastCrash(saves, doors));
   if (!json) {
     for (const path of recovered) say(`saved the dump of a raw partition: ${path}`);
     if (lastCrash !== null) say(describeCrash(lastCrash));

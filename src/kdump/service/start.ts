@@ -55,7 +55,7 @@ export function start(
     const why = differences(armed, desired, machine);
     if (why.length === 0 && !again) {
       // Files may have changed without a consequence: a comment in the settings.
-      const current: ArmedRecord = { ...armed!, inputs: image.inputs };
+      const current: ArmedRecord = { ...armed!, inputs: image.inputs, saves: desired.saves };
       if (!isDeepStrictEqual(current, armed)) updateState(doors.directory, { armed: current });
       const { reused: imageReused, warnings } = image;
       return { outcome: 'already-armed', why, armed: current, imageReused, warnings };
@@ -134,7 +134,7 @@ function remembered({ directory }: ServiceDoors): Pick<ServiceState, 'armed'> {
 }
 
 function load(
-  { kernel, image, commandLine, kexecArgs, setup }: Desired,
+  { kernel, image, commandLine, kexecArgs, setup, saves }: Desired,
   before: ArmedRecord | null,
   doors: ServiceDoors,
 ): { readonly armed: ArmedRecord; readonly warnings: readonly string[] } {
@@ -158,6 +158,7 @@ function load(
       kexecArgs,
       commandLine,
       inputs: image.inputs,
+      saves,
     };
     updateState(doors.directory, { armed });
     return { armed, warnings: [...plan.warnings, ...warnings] };

@@ -115,7 +115,7 @@ export class FakeService implements ServiceDoors {
   }
 
   changedInputs = () => this.changed;
-  findDumps = () => this.dumps;
+  findDumps: ServiceDoors['findDumps'] = () => this.dumps;
   recoverRaw = (device: string) => this.raw[device] ?? null;
   now = () => {
     this.#time += 1000;
