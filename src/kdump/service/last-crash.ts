@@ -23,11 +23,16 @@ export function findLastCrash(saves: readonly Saves[], doors: ServiceDoors): Cra
     : unended.length > 0
       ? unexplainedEnd(saves, doors.root, bootId)
       : null;
-  updateState(doors.directory, {
-    looked: { bootId, dumps: dumps.map(({ directory }) => directory) },
-    ...(found === null ? {} : { lastCrash: found }),
-  });
-  forgetBoots(doors.directory, unended);
+  try {
+    updateState(doors.directory, {
+      looked: { bootId, dumps: dumps.map(({ directory }) => directory) },
+      ...(found === null ? {} : { lastCrash: found }),
+    });
+    forgetBoots(doors.directory, unended);
+  } catch (error) {
+    // On a full disk it is told now, and found again by the next start.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
   return found;
 }
 

@@ -56,9 +56,14 @@ export function start(
     if (why.length === 0 && !again) {
       // Files may have changed without a consequence: a comment in the settings.
       const current: ArmedRecord = { ...armed!, inputs: image.inputs, saves: desired.saves };
-      if (!isDeepStrictEqual(current, armed)) updateState(doors.directory, { armed: current });
-      const { reused: imageReused, warnings } = image;
-      return { outcome: 'already-armed', why, armed: current, imageReused, warnings };
+      const warnings = isDeepStrictEqual(current, armed) ? [] : remember(current, doors);
+      return {
+        outcome: 'already-armed',
+        why,
+        armed: current,
+        imageReused: image.reused,
+        warnings: [...image.warnings, ...warnings],
+      };
     }
     const made = load(desired, armed, doors);
     return {
@@ -160,11 +165,20 @@ function load(
       inputs: image.inputs,
       saves,
     };
-    updateState(doors.directory, { armed });
-    return { armed, warnings: [...plan.warnings, ...warnings] };
+    return { armed, warnings: [...plan.warnings, ...warnings, ...remember(armed, doors)] };
   } finally {
     facts.kernel.close();
     facts.initrd?.close();
+  }
+}
+
+/** Writes down what is armed. @returns a warning when that is not possible, as on a full disk: it is armed all the same */
+function remember(armed: ArmedRecord, { directory }: ServiceDoors): string[] {
+  try {
+    updateState(directory, { armed });
+    return [];
+  } catch (error) {
+    return [`the machine is armed, but that could not be written down: ${(error as Error).message}`];
   }
 }
 
