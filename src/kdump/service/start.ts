@@ -49,7 +49,7 @@ export function start(
     try {
       desired = settleDesired(settings, doors, options);
     } catch (error) {
-      throw machine.loaded.crash === true ? error : armedWithLast(error, armed, doors);
+      throw machine.loaded.crash === true ? stillArmed(error) : armedWithLast(error, armed, doors);
     }
     const { image } = desired;
     const why = differences(armed, desired, machine);
@@ -98,7 +98,8 @@ export function startEarly(doors: ServiceDoors): ArmedRecord | null {
 export function armDespite(error: unknown, doors: ServiceDoors): unknown {
   return locked(doors, () => {
     const machine = doors.kexec.readMachine();
-    if (machine.loaded.crash === true || whyNotFeasible(machine) !== null) return error;
+    if (machine.loaded.crash === true) return stillArmed(error);
+    if (whyNotFeasible(machine) !== null) return error;
     return armedWithLast(error, remembered(doors).armed, doors);
   });
 }
@@ -196,6 +197,15 @@ function loadAgain(armed: ArmedRecord, doors: ServiceDoors): ArmedRecord | null 
     image: { ...image, inputs, reused: true, items: [], warnings: [] },
   };
   return load(again, armed, doors).armed;
+}
+
+/** The error of a start that failed before anything was touched. */
+function stillArmed(error: unknown): unknown {
+  if (!(error instanceof KdumpError)) return error;
+  return restated(error, `${error.message}; the machine stays armed as it was`, {
+    ...error.facts,
+    armed: true,
+  });
 }
 
 /** The error of a start that failed, with what came of arming the machine as it was armed last. */

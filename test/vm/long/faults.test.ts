@@ -130,7 +130,7 @@ describe('a target that has gone', () => {
  * A program that runs before the dump, and leaves another one behind: that one waits until some of the dump is written,
  * on a disk that is slow enough for that.
  */
-const beside = (deed: string) => `cat >/usr/local/sbin/beside <<'HOOK'
+const beside = (deed: string) => `cat >/root/beside <<'HOOK'
 #!/bin/sh
 node=$PPID
 (
@@ -142,10 +142,10 @@ node=$PPID
   ${deed}
 ) </dev/null >/dev/null 2>&1 &
 HOOK
-chmod 755 /usr/local/sbin/beside`;
+chmod 755 /root/beside`;
 const slowly = {
   disks: [512],
-  conf: 'ext4 LABEL=dumps\npath /crash\nkdump_pre /usr/local/sbin/beside\n',
+  conf: 'ext4 LABEL=dumps\npath /crash\nkdump_pre /root/beside\n',
   whenArmed: (guest: DebianGuest) => guest.slowDisk(0, 2 ** 20),
 };
 
@@ -201,6 +201,7 @@ test('settings that are damaged cost nothing: neither a restart nor a crash', as
   });
   const refused = road.said('refused');
   expect(refused.status).toBe(1);
+  expect(refused.text).toContain('the machine stays armed as it was');
   for (const line of [1, 2, 3, 4]) expect(refused.text).toMatch(new RegExp(`/etc/kdump.conf:${line}:`));
   expect(readFileSync(join(road.results, 'still-armed'), 'utf8')).toBe('1\n');
   const { report } = await dumpInRoot(road, '/dumps');
@@ -209,9 +210,8 @@ test('settings that are damaged cost nothing: neither a restart nor a crash', as
   expectStory(road, /ended in a crash: \/dumps\/.*, complete/);
   expect(JSON.parse(road.said('list').text).dumps).toHaveLength(1);
   expect(road.said('status-after').text).toMatch(/FAIL +settings: 4 errors/);
-  expect(readFileSync(join(road.results, 'journal-after'), 'utf8')).toMatch(
-    /meanwhile the machine is armed with/,
-  );
+  const journal = readFileSync(join(road.results, 'journal-after'), 'utf8');
+  expect(journal).toMatch(/\/etc\/kdump\.conf:1:[\s\S]*armed[\s\S]*Starting kdump: \[FAILED\]/);
 });
 
 test('a loss of power in the middle of the dump leaves the file systems in order, and a part that says that it is one', async () => {
@@ -222,7 +222,7 @@ test('a loss of power in the middle of the dump leaves the file systems in order
     during: {
       says: /Copying data/,
       act: async (guest) => {
-        for (let lines = 0; lines < 3; lines++) await guest.console.waitFor(/Copying data/, 120);
+        await guest.console.waitFor(/Copying data/, 120);
         await guest.powerCut();
         await guest.powerOn();
       },

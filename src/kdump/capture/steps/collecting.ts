@@ -112,9 +112,9 @@ function collectHooks(
       sampleMemory(capture);
       if (now - lastLine < secondsBetweenLines) return;
       lastLine = now;
-      log.say(progressLine(label, done, total, now - labelBegan, lines++).replace('\r', ''));
       measure();
       writeState(capture, 'collect');
+      log.say(progressLine(label, done, total, now - labelBegan, lines++).replace('\r', ''));
     },
     message(text) {
       for (const line of text.split('\n')) if (line.trim() !== '') log.say(line);
