@@ -9,6 +9,7 @@ import { verbs } from '../src/cli/kdumpctl/verbs.ts';
 import { parseAssignments } from '../src/kdump/config/assignments.ts';
 import { readSettings } from '../src/kdump/config/settings.ts';
 import { commandLineDefaults } from '../src/kdump/config/variables.ts';
+import { stateDirectory } from '../src/kdump/service/state.ts';
 import { withRoot } from './kdump/config/fixtures.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
@@ -100,6 +101,17 @@ test('kdump-early.service comes first, and leaves a machine without reserved mem
   expect(unit('Unit', 'ConditionKernelCommandLine')).toEqual(['crashkernel']);
   expect(unitNamed('kdump.service')('Unit', 'After').join(' ')).toContain('kdump-early.service');
   expect(unitNamed('kdump.service')('Install', 'Also')).toEqual(['kdump-early.service kdump-notify.service']);
+});
+
+test('kdump-boot-end.service keeps a file of this boot until the machine is shut down', () => {
+  const unit = unitNamed('kdump-boot-end.service');
+  expect(unitNamed('kdump.service')('Unit', 'Wants')).toEqual(['kdump-boot-end.service']);
+  // Without a command of kdump.service's own: that one starts it wherever it is started itself.
+  expect(unit('Install', 'WantedBy')).toEqual([]);
+  expect(unit('Unit', 'Conflicts')).toEqual(['shutdown.target']);
+  const [made] = unit('Service', 'ExecStart');
+  expect(made).toBe(`touch ${stateDirectory}/boot-%b`);
+  expect(unit('Service', 'ExecStop')).toEqual([made!.replace('touch', 'rm -f')]);
 });
 
 test('kdump-capture.service runs in a crash kernel only, for as long as it takes', () => {

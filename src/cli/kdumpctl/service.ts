@@ -1,11 +1,16 @@
-import type { EffectiveSettings } from '../../kdump/config/effective.ts';
 import { checkMachine } from '../../kdump/config/machine-checks.ts';
 import { type ReadSettings, readSettings, throwForErrors } from '../../kdump/config/settings.ts';
 import type { ServiceDoors } from '../../kdump/service/doors.ts';
 import { describeCrash, findLastCrash, labelDumps, saveRaw } from '../../kdump/service/last-crash.ts';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { armDespite, type Started, type StartOptions, start } from '../../kdump/service/start.ts';
-import { type CrashRecord, readState, untestedSince } from '../../kdump/service/state.ts';
+import {
+  type CrashRecord,
+  readState,
+  type Saves,
+  savesOfArmed,
+  untestedSince,
+} from '../../kdump/service/state.ts';
 import { spoken } from '../../kdump/service/status.ts';
 import { describeError } from '../../lib/errors.ts';
 import { type Narrator, narrator } from './narrator.ts';
@@ -46,17 +51,18 @@ export function armMachine(tell: Narrator, options: StartOptions = {}): object {
     tell.info('the machine is not armed: USE_KDUMP=0 in /etc/default/kdump-tools');
     return { outcome: 'disabled' };
   }
+  const before = savesOfArmed(doors.directory);
   let started: Started;
   try {
     started = startChecked(read, doors, options);
   } catch (error) {
     // The last crash is worth knowing of, and its dump worth saving, whatever is wrong now.
-    lookBack(settings, doors, tell);
+    lookBack([settings, ...before], doors, tell);
     throw error;
   }
   for (const warning of started.warnings) tell.warning(warning);
   // After arming, since a dump that is saved from a partition takes its time.
-  const past = lookBack(settings, doors, tell);
+  const past = lookBack([settings, ...before], doors, tell);
   const since = untestedSince(readState(doors.directory));
   tellStart(started, settings.testNotification ? since : null, tell);
   return { ...started, ...past, untestedSince: since };
@@ -92,18 +98,16 @@ function tellStart(
 
 /** Saves what the last crash has left on a raw partition, and says how the last boot ended if it was in a crash. */
 function lookBack(
-  settings: EffectiveSettings,
+  saves: readonly Saves[],
   doors: ServiceDoors,
   tell: Narrator,
 ): { readonly recovered: readonly string[]; readonly lastCrash: CrashRecord | null } {
   const recovered = attempt(tell, 'what a raw partition holds could not be saved', [], () =>
-    saveRaw(settings, doors),
+    saveRaw(saves, doors),
   );
   // Before they are looked for: those that are seen count as labelled.
-  attempt(tell, 'SELinux labels of dumps could not be set', undefined, () => labelDumps(settings, doors));
-  const lastCrash = attempt(tell, 'dumps could not be looked for', null, () =>
-    findLastCrash(settings, doors),
-  );
+  attempt(tell, 'SELinux labels of dumps could not be set', undefined, () => labelDumps(saves, doors));
+  const lastCrash = attempt(tell, 'dumps could not be looked for', null, () => findLastCrash(saves, doors));
   for (const path of recovered) tell.info(`saved the dump of a raw partition: ${path}`);
   if (lastCrash !== null) tell.info(describeCrash(lastCrash));
   return { recovered, lastCrash };

@@ -47,7 +47,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   status: {
     usage: '[--json]',
     summary:
-      'Tells whether a crash kernel is loaded, and of each thing that a capture depends on whether it is as it should be. Exit status 0 when one is loaded, 3 when not.',
+      'Tells whether a crash kernel is loaded, and of each thing that a capture depends on whether it is as it should be; and how the last boot ended, when that was in a crash, or without a shutdown. Exit status 0 when one is loaded, 3 when not.',
     load: () => import('./status.ts'),
   },
   rebuild: {

@@ -19,7 +19,7 @@ export type DumpPlace = {
  * Where this machine finds the dumps of each of its targets. Mounts nothing, asks no other machine.
  * @param root directory that stands in for /
  */
-export function dumpPlaces(settings: EffectiveSettings, root = '/'): DumpPlace[] {
+export function dumpPlaces(settings: Pick<EffectiveSettings, 'targets' | 'path'>, root = '/'): DumpPlace[] {
   return settings.targets.map((target) => {
     const found = placeOf(target, settings.path, root);
     return { target: describeTarget(target), ...found };

@@ -3,7 +3,7 @@ import type { ReadFacts } from '../../kexec/arm.ts';
 import type { FileLock } from '../../system/file-lock.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
 import type { SavedDump } from '../dumps/saved-dump.ts';
-import type { Input } from './state.ts';
+import type { Input, Saves } from './state.ts';
 
 export type FoundDump = Pick<SavedDump, 'directory' | 'state' | 'time' | 'panic' | 'summary' | 'report'>;
 
@@ -41,7 +41,7 @@ export type ServiceDoors = {
   /** Of the files that an image was made of, those that are different now, or gone. */
   changedInputs(inputs: readonly Input[]): readonly string[];
   /** Dumps that can be seen without mounting anything, the oldest first. */
-  findDumps(settings: EffectiveSettings): readonly FoundDump[];
+  findDumps(saves: Saves): readonly FoundDump[];
   /** Saves what a raw partition holds as a file; its path, or null when it holds no dump. */
   recoverRaw(device: string, directory: string): string | null;
   /** Gives directories the labels of SELinux's policy; does nothing where there is none. */

@@ -34,8 +34,8 @@ export function machineServiceDoors(root = '/'): ServiceDoors {
     readFacts: (kernel, initrd, request) => readLoadFacts(root, kernel, initrd, request),
     prepareImage: (settings, options) => prepareImage(settings, { ...options, keep: armedImage(directory) }),
     changedInputs: inputsChangedSince,
-    findDumps: (settings) => {
-      const places = dumpPlaces(settings, root).map((place) => place.directory);
+    findDumps: (saves) => {
+      const places = dumpPlaces(saves, root).map((place) => place.directory);
       const directories = new Set(places.filter((path) => path !== null));
       return [...directories].flatMap((path) => listDumps(path)).sort(byTime);
     },

@@ -50,16 +50,21 @@ export function start(
     try {
       desired = settleDesired(settings, doors, options);
     } catch (error) {
-      throw machine.loaded.crash === true ? error : armedWithLast(error, armed, doors);
+      throw machine.loaded.crash === true ? stillArmed(error) : armedWithLast(error, armed, doors);
     }
     const { image } = desired;
     const why = differences(armed, desired, machine);
     if (why.length === 0 && !again) {
       // Files may have changed without a consequence: a comment in the settings.
-      const current: ArmedRecord = { ...armed!, inputs: image.inputs };
-      if (!isDeepStrictEqual(current, armed)) updateState(doors.directory, { armed: current });
-      const { reused: imageReused, warnings } = image;
-      return { outcome: 'already-armed', why, armed: current, imageReused, warnings };
+      const current: ArmedRecord = { ...armed!, inputs: image.inputs, saves: desired.saves };
+      const warnings = isDeepStrictEqual(current, armed) ? [] : remember(current, doors);
+      return {
+        outcome: 'already-armed',
+        why,
+        armed: current,
+        imageReused: image.reused,
+        warnings: [...image.warnings, ...warnings],
+      };
     }
     const made = load(desired, armed, doors);
     return {
@@ -94,7 +99,8 @@ export function startEarly(doors: ServiceDoors): ArmedRecord | null {
 export function armDespite(error: unknown, doors: ServiceDoors): unknown {
   return locked(doors, () => {
     const machine = doors.kexec.readMachine();
-    if (machine.loaded.crash === true || whyNotFeasible(machine) !== null) return error;
+    if (machine.loaded.crash === true) return stillArmed(error);
+    if (whyNotFeasible(machine) !== null) return error;
     return armedWithLast(error, remembered(doors).armed, doors);
   });
 }
@@ -135,7 +141,7 @@ function remembered({ directory }: ServiceDoors): Pick<ServiceState, 'armed'> {
 }
 
 function load(
-  { kernel, image, commandLine, kexecArgs, setup }: Desired,
+  { kernel, image, commandLine, kexecArgs, setup, saves }: Desired,
   before: ArmedRecord | null,
   doors: ServiceDoors,
 ): { readonly armed: ArmedRecord; readonly warnings: readonly string[] } {
@@ -159,12 +165,22 @@ function load(
       kexecArgs,
       commandLine,
       inputs: image.inputs,
+      saves,
     };
-    updateState(doors.directory, { armed });
-    return { armed, warnings: [...plan.warnings, ...warnings] };
+    return { armed, warnings: [...plan.warnings, ...warnings, ...remember(armed, doors)] };
   } finally {
     facts.kernel.close();
     facts.initrd?.close();
+  }
+}
+
+/** Writes down what is armed. @returns a warning when that is not possible, as on a full disk: it is armed all the same */
+function remember(armed: ArmedRecord, { directory }: ServiceDoors): string[] {
+  try {
+    updateState(directory, { armed });
+    return [];
+  } catch (error) {
+    return [`the machine is armed, but that could not be written down: ${(error as Error).message}`];
   }
 }
 
@@ -182,6 +198,15 @@ function loadAgain(armed: ArmedRecord, doors: ServiceDoors): ArmedRecord | null 
     image: { ...image, inputs, reused: true, unpackedBytes: null, items: [], warnings: [] },
   };
   return load(again, armed, doors).armed;
+}
+
+/** The error of a start that failed before anything was touched. */
+function stillArmed(error: unknown): unknown {
+  if (!(error instanceof KdumpError)) return error;
+  return restated(error, `${error.message}; the machine stays armed as it was`, {
+    ...error.facts,
+    armed: true,
+  });
 }
 
 /** The error of a start that failed, with what came of arming the machine as it was armed last. */

@@ -316,8 +316,10 @@ describe('the run after a capture that was killed', () => {
     let state = Buffer.alloc(0);
     await runCapture(config, machine, {
       ...tools,
-      collect: (argv) => {
+      collect: (argv, hooks) => {
         writeFileSync(argv.at(-1)!, 'part of it');
+        fake.clock += 6;
+        hooks.progress('Copying data', 1, 4);
         state = readFileSync(machine.stateFile);
         throw killed;
       },
@@ -355,6 +357,7 @@ describe('the run after a capture that was killed', () => {
       state: 'incomplete',
       panic: 'Kernel panic - not syncing: sysrq triggered crash',
       errors: [{ step: 'collect', code: 'out-of-memory', fix: expect.stringContaining('crashkernel=') }],
+      targets: [{ state: 'incomplete', bytes: 10, expected: 40, error: { code: 'out-of-memory' } }],
     });
   });
 

@@ -189,6 +189,19 @@ describe('bounds', () => {
     expect(limit).toBeGreaterThan(0);
     expect(limit).toBeLessThanOrEqual(fake.dumpJson().targetFreeBytes! - (1 << 20) + (64 << 20));
   });
+
+  it('says that a dump ended at that size, and not that the target is full', async () => {
+    const collect: Fake['tools']['collect'] = (argv) => {
+      writeFileSync(argv.at(-1)!, 'as much as fits');
+      throw new KdumpError('no-space', 'no space left after 15 bytes');
+    };
+    const tools = { ...fake.tools, collect };
+    await runCapture({ ...plain, minFree: { bytes: 1 << 20 } }, fake.machine, tools);
+    const message = expect.stringContaining('1.0 MiB are to be left (min_free)');
+    expect(fake.dumpJson().targets).toMatchObject([
+      { state: 'incomplete', error: { code: 'min-free', message } },
+    ]);
+  });
 });
 
 describe('programs around the dump', () => {

@@ -43,6 +43,12 @@ describe('captureInit', () => {
     expect(spawnSync('/bin/sh', ['-n'], { input: none }).status).toBe(0);
   });
 
+  it('has what is written sent to the disk soon', () => {
+    const [before, after] = captureInit(config).split('echo 200 > /proc/sys/vm/dirty_expire_centisecs\n');
+    expect(before).toContain('mount -t proc proc /proc');
+    expect(after).toMatch(/\n {2}run_capture /);
+  });
+
   it('takes words from the settings as they are', () => {
     expect(captureInit(config)).toContain(`device='LABEL=it'\\''s $(here)'`);
     const echoed = spawnSync('/bin/sh', ['-c', `printf %s ${shellQuote('a\'b $(c) \\ "')}`]);

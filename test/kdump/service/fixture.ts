@@ -117,7 +117,7 @@ export class FakeService implements ServiceDoors {
   }
 
   changedInputs = () => this.changed;
-  findDumps = () => this.dumps;
+  findDumps: ServiceDoors['findDumps'] = () => this.dumps;
   recoverRaw = (device: string) => this.raw[device] ?? null;
   readonly labelled: string[] = [];
   relabel = (directories: readonly string[]): void => void this.labelled.push(...directories);

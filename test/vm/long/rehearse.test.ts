@@ -31,6 +31,7 @@ beforeAll(async () => {
     kexecArgs: ['-s'],
     commandLine: captureCommandLine({ ...commandLine, base: 'quiet' }, 'own', machine),
     inputs: [],
+    saves: null,
   };
   updateState(directory, { armed });
 });
