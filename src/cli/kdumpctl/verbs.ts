@@ -89,9 +89,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
     load: () => import('./rehearse.ts'),
   },
   target: {
-    usage: 'test',
+    usage: 'test [--timeout=SECONDS] [--json]',
     summary:
-      'Tries every target as a capture uses it: mounts it or logs in, writes, syncs, renames, reads back and deletes. Exit status 1 when one does not work.',
+      'Tries every target as a capture uses it: mounts it or logs in, writes, syncs, renames, reads back and deletes. One that does not answer in time (300 s) does not work. Exit status 1 when one does not work.',
     load: () => import('./target.ts'),
   },
   propagate: {
