@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import { readSettings } from '../../kdump/config/settings.ts';
 import { listDumps, readDump } from '../../kdump/dumps/list.ts';
 import { type DumpPlace, dumpPlaces } from '../../kdump/dumps/places.ts';
-import { byTime, type SavedDump } from '../../kdump/dumps/saved-dump.ts';
+import { byTime, type SavedDump, withoutCopies } from '../../kdump/dumps/saved-dump.ts';
 import { KdumpError } from '../../lib/errors.ts';
 
 /** What list and show are both told. */
@@ -29,7 +29,7 @@ export function findDumps({ root, directory }: Omit<Where, 'json'>): {
     directory === undefined ? dumpPlaces(readSettings(root).settings, root) : [{ target: '', directory }];
   const directories = new Set(places.map((place) => place.directory).filter((path) => path !== null));
   return {
-    dumps: [...directories].flatMap((path) => listDumps(path)).sort(byTime),
+    dumps: withoutCopies([...directories].flatMap((path) => listDumps(path)).sort(byTime)),
     unseen: places.filter((place) => place.directory === null),
   };
 }

@@ -67,6 +67,7 @@ const rules: Rules = {
   failureAction: [failureActions.join(', '), oneOf(failureActions)],
   finalAction: [finalActions.join(', '), oneOf(finalActions)],
   rootfs: ['a target or null', orNull(isObject)],
+  home: ['a target or null', orNull(isObject)],
   minFree: ['bytes or per cent, or null', orNull(isObject)],
   captureSeconds: ['seconds or null', orNull(secondsUpTo(week))],
   stallSeconds: ['seconds or null', orNull(secondsUpTo(week))],
@@ -147,6 +148,7 @@ export function checkCaptureConfig(config: CaptureConfig, name: string): void {
   };
   for (const [i, target] of config.targets.entries()) checkTarget(target, `targets[${i}]`);
   if (config.rootfs !== null) checkTarget(config.rootfs, 'rootfs');
+  if (config.home !== null) checkTarget(config.home, 'home');
   checkCollector(config, name);
 }
 

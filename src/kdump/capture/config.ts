@@ -70,6 +70,8 @@ export type CaptureConfig = {
   readonly finalAction: FinalAction;
   /** Where the failure action dump_to_rootfs writes; null when that is not asked for. */
   readonly rootfs: CaptureTarget | null;
+  /** The machine's own file system that gets the account, when a target is not one that it shows; null: none does. */
+  readonly home: CaptureTarget | null;
   /** Space that must be left on a target by the dump. */
   readonly minFree: Space | null;
   /** Bound on the whole capture, and on a target that takes no byte; seconds. */
@@ -121,6 +123,7 @@ export function captureConfig(
     failureAction: 'reboot',
     finalAction: captureDefaults.finalAction,
     rootfs: null,
+    home: null,
     minFree: null,
     captureSeconds: null,
     stallSeconds: null,

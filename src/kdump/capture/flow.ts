@@ -67,6 +67,7 @@ const late = [
   'shell',
   'notify',
   'record',
+  'home',
   'leave',
 ];
 

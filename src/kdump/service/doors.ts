@@ -5,7 +5,7 @@ import type { EffectiveSettings } from '../config/effective.ts';
 import type { SavedDump } from '../dumps/saved-dump.ts';
 import type { Input } from './state.ts';
 
-export type FoundDump = Pick<SavedDump, 'directory' | 'state' | 'time' | 'panic' | 'report'>;
+export type FoundDump = Pick<SavedDump, 'directory' | 'elsewhere' | 'state' | 'time' | 'panic' | 'report'>;
 
 /** A capture image that is ready to be loaded. */
 export type CaptureImage = {

@@ -1,4 +1,5 @@
 import type { EffectiveSettings } from '../config/effective.ts';
+import { whereOf } from '../dumps/saved-dump.ts';
 import type { ServiceDoors } from './doors.ts';
 import { type CrashRecord, readState, updateState } from './state.ts';
 
@@ -17,7 +18,7 @@ export function findLastCrash(settings: EffectiveSettings, doors: ServiceDoors):
   const found: CrashRecord | null = newest
     ? {
         bootId,
-        directory: newest.directory,
+        directory: whereOf(newest),
         state: newest.state,
         time: newest.time,
         panic: newest.panic,

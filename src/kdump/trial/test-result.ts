@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SavedDump } from '../dumps/saved-dump.ts';
+import { type SavedDump, whereOf } from '../dumps/saved-dump.ts';
 import { recordTest, type TestRecord } from '../service/state.ts';
 import type { Answer } from './ask-elsewhere.ts';
 import { parseStatus, readStatus, statusName, writeStatus } from './test-status.ts';
@@ -43,7 +43,7 @@ function outcomeOf(
   const dump = dumps.find((one) => one.name === name);
   if (dump !== undefined) {
     const passed = saysSuccess(dump, id);
-    return { passed, detail: passed ? dump.directory : `the dump in ${dump.directory} is ${dump.state}` };
+    return { passed, detail: passed ? whereOf(dump) : `the dump in ${whereOf(dump)} is ${dump.state}` };
   }
   const answer = ask(name);
   if (answer === undefined) return undefined;

@@ -23,7 +23,7 @@ describe('captureInit', () => {
   it('ends with the final action, and with a reboot when that does not work', () => {
     const script = captureInit(config);
     expect(script.trimEnd().split('\n').at(-1)).toBe('leave');
-    expect(script).toMatch(/\$action -f -f\n {2}reboot -f -f\n {2}echo b > \/proc\/sysrq-trigger/);
+    expect(script).toMatch(/\$action -f -f -n\n {2}reboot -f -f -n\n {2}echo b > \/proc\/sysrq-trigger/);
   });
 
   it.each([
@@ -66,7 +66,9 @@ describe('captureScript', () => {
     );
     expect(order[0]).toBeGreaterThan(0);
     expect(order[1]).toBeGreaterThan(order[0]!);
-    expect(script).toMatch(/sync; mount -o remount,ro '\/sysroot'[\s\S]*\$action -f -f\n {2}reboot -f -f\n/);
+    expect(script).toMatch(
+      /sync; mount -o remount,ro '\/sysroot'[\s\S]*\$action -f -f -n\n {2}reboot -f -f -n\n/,
+    );
     expect(script).not.toMatch(/umount/);
     expect(script.trimEnd().split('\n').at(-1)).toBe('leave');
   });

@@ -36,7 +36,7 @@ const prepare = (
 ) =>
   prepareImage(
     { ...settings, ...change },
-    { release, directory, reserved: null, carrier: { captureBundle, node }, ...options },
+    { release, directory, reserved: null, accounts: null, carrier: { captureBundle, node }, ...options },
   );
 const entriesOf = ({ path }: PreparedImage): Map<string, CpioEntry> => {
   const image = readFileSync(path);

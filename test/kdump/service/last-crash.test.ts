@@ -11,6 +11,7 @@ afterEach(() => service.remove());
 
 const dump = (directory: string, state: 'complete' | 'incomplete' | 'failed' = 'complete') => ({
   directory,
+  elsewhere: null,
   state,
   time: '2026-01-01T00:00:00.000Z',
   panic: 'Kernel panic - not syncing: x',
