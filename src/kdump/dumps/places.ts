@@ -22,19 +22,32 @@ export const accountsDirectory = '/var/lib/kdump/crashes';
 /**
  * Where this machine finds the dumps of each of its targets. Mounts nothing, asks no other machine.
  * @param root directory that stands in for /
+ * @param answers whether the server of what is mounted there says something
  */
-export function dumpPlaces(settings: EffectiveSettings, root = '/'): DumpPlace[] {
+export function dumpPlaces(
+  settings: EffectiveSettings,
+  root = '/',
+  answers = (mountPoint: string): boolean => answersWithin(mountPoint, answerBound),
+): DumpPlace[] {
   const places = settings.targets.map((target) => {
-    const found = placeOf(target, settings.path, root);
+    const found = placeOf(target, settings.path, root, answers);
     return { target: describeTarget(target), ...found };
   });
   const accounts = join(root, accountsDirectory);
   return existsSync(accounts) ? [...places, { target: accountsDirectory, directory: accounts }] : places;
 }
 
+/** Seconds for a server to say something. */
+const answerBound = 10;
+
 type Found = Omit<DumpPlace, 'target'>;
 
-function placeOf(target: Target, path: string, root: string): Found {
+function placeOf(
+  target: Target,
+  path: string,
+  root: string,
+  answers: (mountPoint: string) => boolean,
+): Found {
   switch (target.kind) {
     case 'directory':
       return onThisMachine(target.path, root);
@@ -57,7 +70,7 @@ function placeOf(target: Target, path: string, root: string): Found {
         root,
         `${source} is not mounted`,
         (mount) => mount.source === source,
-        (mountPoint) => (answersWithin(mountPoint, answerBound) ? null : `${source} does not answer`),
+        (mountPoint) => (answers(mountPoint) ? null : `${source} does not answer`),
       );
     }
     case 'virtiofs':
@@ -81,9 +94,6 @@ const onThisMachine = (path: string, root: string): Found =>
     : { directory: null, why: `${path} does not exist` };
 
 type Mount = ReturnType<typeof readMounts>[number];
-
-/** Seconds for a server to say something. */
-const answerBound = 10;
 
 /** @param obstacle tells of a mount point why not to look into it */
 function mounted(

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readSettings } from '../../../src/kdump/config/settings.ts';
-import { dumpPlaces } from '../../../src/kdump/dumps/places.ts';
+import { accountsDirectory, dumpPlaces } from '../../../src/kdump/dumps/places.ts';
 
 let root: string;
 beforeAll(() => {
@@ -37,6 +37,22 @@ it('finds dumps where targets are mounted', () => {
     { target: 'ext4 /dev/backup', directory: join(root, 'mnt/disk/dumps') },
     { target: 'nfs files:/export', directory: join(root, 'mnt/nfs/dumps') },
     { target: 'directory /local', directory: join(root, 'local') },
+  ]);
+});
+
+it('knows where accounts are, once there are any', () => {
+  mkdirSync(join(root, accountsDirectory), { recursive: true });
+  expect(places('path /local').slice(1)).toEqual([
+    { target: accountsDirectory, directory: join(root, accountsDirectory) },
+  ]);
+  rmSync(join(root, accountsDirectory), { recursive: true });
+});
+
+it('does not look into what a server that is gone has exported', () => {
+  expect(places('nfs files:/export', 'path /dumps')).toMatchObject([{ directory: expect.any(String) }]);
+  const silent = dumpPlaces(readSettings(root).settings, root, () => false);
+  expect(silent).toEqual([
+    { target: 'nfs files:/export', directory: null, why: 'files:/export does not answer' },
   ]);
 });
 

@@ -43,6 +43,16 @@ test('what is saved or removed in the middle of a boot is no crash before it', (
   expect(findLastCrash(settings, service)).toBeNull();
 });
 
+test('of a dump that is elsewhere it says where', () => {
+  findLastCrash(settings, service);
+  service.bootId = 'boot-2';
+  const elsewhere = { place: 'kdump@vault:/srv/x', file: 'vmcore.flat', bytes: 1 };
+  service.dumps = [{ ...dump('/var/lib/kdump/crashes/x'), elsewhere }];
+  expect(findLastCrash(settings, service)?.directory).toBe('kdump@vault:/srv/x');
+  service.bootId = 'boot-3';
+  expect(findLastCrash(settings, service)).toBeNull();
+});
+
 test('in words', () => {
   const crash = { ...dump('/var/crash/a'), bootId: 'x' };
   expect(describeCrash(crash)).toBe(

@@ -19,7 +19,7 @@ export function tellHome(capture: Capture): void {
   const home = config.home!;
   attempt(capture, () => leave(capture));
   // What could not be unmounted would be taken for it.
-  machine.unmountByForce(machine.mountPoint);
+  if (machine.isMounted(machine.mountPoint)) machine.unmountByForce(machine.mountPoint);
   insertModules(capture);
   const target = openTarget(capture, home);
   target.reach();
