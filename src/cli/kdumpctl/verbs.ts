@@ -102,7 +102,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   list: {
     usage: '[--directory=DIR] [--json]',
-    summary: 'Lists the saved dumps, the oldest first.',
+    summary:
+      'Lists the saved dumps, the oldest first. Those on other machines are known by the accounts that captures leave in /var/lib/kdump/crashes.',
     load: () => import('./list.ts'),
   },
   show: {
