@@ -81,7 +81,7 @@ function placeOf(
         (mount) => mount.fstype === 'virtiofs' && mount.source === target.tag,
       );
     case 'ssh':
-      return { directory: null, why: `they are in ${path} on ${target.host}` };
+      return { directory: null, why: `its dumps are in ${path} on ${target.host}` };
     case 'raw':
       // What a partition holds is saved there as a file when the machine is armed.
       return onThisMachine(path, root);

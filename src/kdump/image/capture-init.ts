@@ -71,6 +71,15 @@ ${mountPointsOf(config)
   .join('')}${captureAndLeave(config, `${loader} --library-path ${paths.libraries} ${paths.node}`)}`;
 }
 
+/** Shell lines that end a wait in the kernel for an NFS server that is gone: then the capture can be ended. */
+const letGo = ({ targets }: CaptureConfig): string =>
+  targets.some(({ kind }) => kind === 'nfs')
+    ? `    sleep 5
+    kill -0 "$1" 2> /dev/null || return
+    umount -f -l ${paths.target} 2>> $log &
+`
+    : '';
+
 /** Where somebody else has mounted what the capture may write to, quoted. */
 const mountPointsOf = (config: CaptureConfig): string[] => {
   const all = [...places(config), ...(config.home === null ? [] : [config.home])].filter(isMountedTarget);
@@ -89,7 +98,7 @@ watch_over() {
     [ "\${up%.*}" -gt "$due" ] || continue
     say "${stalledWords}"
     kill -9 "$1"
-    sleep ${killBound}
+${letGo(config)}    sleep ${killBound}
     kill -0 "$1" 2> /dev/null || return
     say "it cannot be ended: rebooting"
     leave

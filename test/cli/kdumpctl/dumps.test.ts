@@ -53,7 +53,7 @@ describe('kdumpctl list', () => {
       '',
     ]);
     expect(stderr).toBe(
-      'kdump: not listed are those of "ssh kdump@vault": they are in /var/crash on vault\n',
+      'kdump: "ssh kdump@vault" was not looked into: its dumps are in /var/crash on vault\n',
     );
     expect(JSON.parse(kdumpctl('list', '--json').stdout)).toMatchObject({
       dumps: [{ panic: 'Oops: 1' }, {}],

@@ -61,7 +61,10 @@ it('says why it finds none', () => {
   expect(why('ext4 /dev/sdz')).toMatchObject({ directory: null, why: '/dev/sdz is not there' });
   expect(why('nfs other:/export')).toMatchObject({ directory: null, why: 'other:/export is not mounted' });
   expect(why('nfs files:/export', 'path /none')).toMatchObject({ why: '/mnt/nfs/none does not exist' });
-  expect(why('ssh kdump@vault')).toMatchObject({ directory: null, why: 'they are in /var/crash on vault' });
+  expect(why('ssh kdump@vault')).toMatchObject({
+    directory: null,
+    why: 'its dumps are in /var/crash on vault',
+  });
   expect(why('raw /dev/sdb1')).toMatchObject({ directory: null, why: '/var/crash does not exist' });
   expect(why('raw /dev/sdb1', 'path /local')).toMatchObject({ directory: join(root, 'local') });
   expect(why('virtiofs tag')).toMatchObject({ why: 'tag is not mounted' });

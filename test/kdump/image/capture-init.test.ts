@@ -43,6 +43,14 @@ describe('captureInit', () => {
     expect(spawnSync('/bin/sh', ['-n'], { input: none }).status).toBe(0);
   });
 
+  it('lets go of an NFS server that keeps a capture from being ended, and of nothing else', () => {
+    const nfs = { kind: 'nfs', server: 'a', export: '/b', mountOptions: '' } as const;
+    const script = captureInit({ ...config, targets: [ssh, nfs] });
+    expect(script).toMatch(/kill -9 "\$1"\n[\s\S]{0,60}umount -f -l \/run\/target/);
+    expect(spawnSync('/bin/sh', ['-n'], { input: script }).status).toBe(0);
+    expect(captureInit(config)).not.toContain('umount -f');
+  });
+
   it('takes words from the settings as they are', () => {
     expect(captureInit(config)).toContain(`device='LABEL=it'\\''s $(here)'`);
     const echoed = spawnSync('/bin/sh', ['-c', `printf %s ${shellQuote('a\'b $(c) \\ "')}`]);
