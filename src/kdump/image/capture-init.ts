@@ -11,7 +11,15 @@ import {
 } from '../capture/config.ts';
 import { places } from '../capture/context.ts';
 import { paths, stalledWords } from '../capture/paths.ts';
-import { defineSay, loadModules, mountNodeTree, mountSystem, nodeCommand, shellQuote } from './shell.ts';
+import {
+  defineSay,
+  loadModules,
+  loadModulesOf,
+  mountNodeTree,
+  mountSystem,
+  nodeCommand,
+  shellQuote,
+} from './shell.ts';
 
 /** Seconds for node to start and to make its first promise: it is read from the squashfs image on a slow machine. */
 const startBound = 120;
@@ -138,8 +146,8 @@ leave
 }
 
 /** Defines what happens when node cannot run: there is no vmcore, but the cause need not be lost. */
-function saveLogOnly({ targets, path, host }: CaptureConfig): string {
-  const target = targets.find(isInReach);
+function saveLogOnly({ targets, home, path, host }: CaptureConfig): string {
+  const target = [...targets, ...(home === null ? [] : [home])].find(isInReach);
   // What a shell can write to is what the kernel mounts by itself.
   if (target === undefined)
     return `save_log_only() {
@@ -148,7 +156,7 @@ function saveLogOnly({ targets, path, host }: CaptureConfig): string {
 }
 `;
   return `save_log_only() {
-  ${reachTarget(target)}
+${target === home ? loadModulesOf(paths.homeModules) : ''}  ${reachTarget(target)}
   directory=${shellQuote(mountPointOf(target))}${shellQuote(target.path ?? path)}/${shellQuote(host)}-$(date -u +%Y-%m-%d-%H:%M:%S)
   umask 077
   mkdir -p "$directory" || return

@@ -38,6 +38,10 @@ describe('captureInit', () => {
   it('writes the log to the first target that a shell can mount, and says so when there is none', () => {
     const both = captureInit({ ...config, targets: [ssh, { ...device, path: '/dumps' }] });
     expect(both).toContain("directory='/run/target''/dumps'/'vm'");
+    const home = captureInit({ ...config, targets: [ssh], home: { ...device, path: '/accounts' } });
+    expect(home).toMatch(/save_log_only\(\) \{\nfor module in \/modules\/home\/\*\.ko; do/);
+    expect(home).toContain("directory='/run/target''/accounts'/'vm'");
+    expect(spawnSync('/bin/sh', ['-n'], { input: home }).status).toBe(0);
     const none = captureInit({ ...config, targets: [ssh] });
     expect(none).toContain('no target can be written without it');
     expect(spawnSync('/bin/sh', ['-n'], { input: none }).status).toBe(0);
