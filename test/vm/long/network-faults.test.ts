@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { verify } from '../../../src/dump/verify.ts';
 import type { DebianGuest } from '../lab/debian/guest.ts';
 import { onlyDump, type RoadOptions, type RoadResult, walkRoad } from '../lab/debian/road.ts';
@@ -11,7 +11,7 @@ import { type Server, startServer } from '../lab/debian/server.ts';
 import { repository } from '../lab/images.ts';
 
 /** Seconds for a road with all its waits, and for the server that serves them all. */
-const deadline = 880;
+const deadline = 1400;
 const serverDeadline = 7200;
 
 const receiver = readFileSync(repository('ssh/kdump-receive'), 'utf8');
@@ -28,6 +28,8 @@ cat >/usr/local/bin/kdump-receive <<'RECEIVER'
 ${receiver}RECEIVER
 sed -i 's#^restrict #command="sh /usr/local/bin/kdump-receive /srv/receiver",restrict #' /home/receiver/.ssh/authorized_keys
 `;
+
+vi.setConfig({ testTimeout: 1_500_000 });
 
 let server: Server;
 let scratch: string;
@@ -95,7 +97,7 @@ const filesThere = (road: RoadResult): string[] =>
 /** Does something to the server now, and takes it back when the capture is over. */
 const untilReboot = (act: () => Promise<void>, undo: () => Promise<void>) => async (guest: DebianGuest) => {
   await act();
-  await guest.says(/kdump: \[ *[\d.]+\] reboot/, 500);
+  await guest.says(/kdump: \[ *[\d.]+\] reboot/, 900);
   await undo();
 };
 
