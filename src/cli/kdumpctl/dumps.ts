@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import { readSettings } from '../../kdump/config/settings.ts';
 import { listDumps, readDump } from '../../kdump/dumps/list.ts';
 import { type DumpPlace, dumpPlaces } from '../../kdump/dumps/places.ts';
-import { byTime, type SavedDump } from '../../kdump/dumps/saved-dump.ts';
+import { byTime, type SavedDump, withoutCopies } from '../../kdump/dumps/saved-dump.ts';
 import { savesOfArmed, stateDirectory } from '../../kdump/service/state.ts';
 import { KdumpError } from '../../lib/errors.ts';
 
@@ -28,7 +28,7 @@ export function findDumps({ root, directory }: Omit<Where, 'json'>): {
   const places = directory === undefined ? allPlaces(root) : [{ target: '', directory }];
   const directories = new Set(places.map((place) => place.directory).filter((path) => path !== null));
   return {
-    dumps: [...directories].flatMap((path) => listDumps(path)).sort(byTime),
+    dumps: withoutCopies([...directories].flatMap((path) => listDumps(path)).sort(byTime)),
     unseen: places.filter((place) => place.directory === null),
   };
 }

@@ -15,6 +15,6 @@ export const command: VerbModule['command'] = {
     }
     process.stdout.write(dumps.length === 0 ? 'There are no dumps.\n' : describeList(dumps));
     for (const { target, why } of unseen)
-      process.stderr.write(`kdump: not listed are those of "${target}": ${why}\n`);
+      process.stderr.write(`kdump: "${target}" was not looked into: ${why}\n`);
   },
 };

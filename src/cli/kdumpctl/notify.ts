@@ -1,8 +1,11 @@
 import { hostname, networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import type { Argv } from 'yargs';
 import { readSettings } from '../../kdump/config/settings.ts';
 import { describeTarget } from '../../kdump/config/target.ts';
 import { planNotifications, readTold, recordTold, type Telling, tell } from '../../kdump/dumps/notify.ts';
+import { accountsDirectory } from '../../kdump/dumps/places.ts';
+import { pruneAccounts } from '../../kdump/dumps/remove.ts';
 import { stateDirectory } from '../../kdump/service/state.ts';
 import { askElsewhere } from '../../kdump/trial/ask-elsewhere.ts';
 import { localTargetDoors } from '../../kdump/trial/target-test/local-doors.ts';
@@ -51,6 +54,7 @@ export const command: VerbModule['command'] = {
         process.exitCode = 1;
       }
     }
+    if (!dryRun) pruneAccounts(join(root, accountsDirectory));
     // Also when there is nothing: from now on, all that is not recorded is news.
     if (!dryRun) recordTold(state, told ?? [], done);
   },

@@ -94,9 +94,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
     load: () => import('./rehearse.ts'),
   },
   target: {
-    usage: 'test',
+    usage: 'test [--timeout=SECONDS] [--json]',
     summary:
-      'Tries every target as a capture uses it: mounts it or logs in, writes, syncs, renames, reads back and deletes. Exit status 1 when one does not work.',
+      'Tries every target as a capture uses it: mounts it or logs in, writes, syncs, renames, reads back and deletes. One that does not answer in time (300 s) does not work. Exit status 1 when one does not work.',
     load: () => import('./target.ts'),
   },
   propagate: {
@@ -107,7 +107,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   list: {
     usage: '[--directory=DIR] [--json]',
-    summary: 'Lists the saved dumps, the oldest first.',
+    summary:
+      'Lists the saved dumps, the oldest first. Those on other machines are known by the accounts that captures leave in /var/lib/kdump/crashes.',
     load: () => import('./list.ts'),
   },
   show: {

@@ -69,6 +69,7 @@ const rules: Rules = {
   finalAction: [finalActions.join(', '), oneOf(finalActions)],
   rootfs: ['a target or null', orNull(isObject)],
   report: ['true or false', (value) => typeof value === 'boolean'],
+  home: ['a target or null', orNull(isObject)],
   minFree: ['bytes or per cent, or null', orNull(isObject)],
   captureSeconds: ['seconds or null', orNull(secondsUpTo(week))],
   stallSeconds: ['seconds or null', orNull(secondsUpTo(week))],
@@ -149,6 +150,7 @@ export function checkCaptureConfig(config: CaptureConfig, name: string): void {
   };
   for (const [i, target] of config.targets.entries()) checkTarget(target, `targets[${i}]`);
   if (config.rootfs !== null) checkTarget(config.rootfs, 'rootfs');
+  if (config.home !== null) checkTarget(config.home, 'home');
   checkCollector(config, name);
 }
 

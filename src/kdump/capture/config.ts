@@ -72,6 +72,8 @@ export type CaptureConfig = {
   readonly rootfs: CaptureTarget | null;
   /** Whether the report is made, before the dump. */
   readonly report: boolean;
+  /** The machine's own file system that gets the account, when a target is not one that it shows; null: none does. */
+  readonly home: CaptureTarget | null;
   /** Space that must be left on a target by the dump. */
   readonly minFree: Space | null;
   /** Bound on the whole capture, and on a target that takes no byte; seconds. */
@@ -125,6 +127,7 @@ export function captureConfig(
     finalAction: captureDefaults.finalAction,
     rootfs: null,
     report: captureDefaults.report,
+    home: null,
     minFree: null,
     captureSeconds: null,
     stallSeconds: null,

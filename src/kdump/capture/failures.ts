@@ -11,8 +11,18 @@ const systemErrors: Readonly<Record<string, readonly [cause: string, fix: string
   EIO: ['the device reports an input/output error', 'Check the health of the device.'],
 };
 
-/** What went wrong in a step, in words and as data, whatever was thrown. */
-export function toCaptureError(step: string, error: unknown): CaptureError {
+/** The same of a target on a server, where they mean something else. */
+const gone = [
+  'the server does not answer any more, or has failed itself',
+  'Look after the server and the way to it; name a second target by fallback_target.',
+] as const;
+const serverErrors: typeof systemErrors = { EIO: gone, ETIMEDOUT: gone, ESTALE: gone };
+
+/**
+ * What went wrong in a step, in words and as data, whatever was thrown.
+ * @param kind of the target that was used, if one was
+ */
+export function toCaptureError(step: string, error: unknown, kind?: string): CaptureError {
   if (error instanceof KdumpError)
     return {
       step,
@@ -22,7 +32,8 @@ export function toCaptureError(step: string, error: unknown): CaptureError {
       facts: error.facts,
     };
   const { code, message, stack } = error as NodeJS.ErrnoException;
-  const known = code === undefined ? undefined : systemErrors[code];
+  const table = kind === 'nfs' ? { ...systemErrors, ...serverErrors } : systemErrors;
+  const known = code === undefined ? undefined : table[code];
   if (known !== undefined) return { step, code: code!, message: `${known[0]} (${message})`, fix: known[1] };
   return { step, code: code ?? 'defect', message: (code === undefined ? stack : message) ?? String(error) };
 }

@@ -74,6 +74,7 @@ const late = [
   'shell',
   'notify',
   'record',
+  'home',
   'leave',
 ];
 

@@ -11,6 +11,8 @@ export const paths = {
   /** In an initramfs of another builder's: runs the capture and reboots. */
   script: '/usr/lib/kdump/capture.sh',
   modules: '/modules',
+  /** Those that only the account at home needs: inserted when the dump is safe, or lost. */
+  homeModules: '/modules/home',
   target: '/run/target',
   log: '/run/capture.log',
   state: '/run/capture-state.json',

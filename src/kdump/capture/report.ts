@@ -44,8 +44,10 @@ export type HookResult = { readonly when: string; readonly program: string; read
 
 export type DumpReport = {
   readonly format: 1;
-  /** Of the dump in this very directory. */
+  /** Of the dump in this very directory; of the dump wherever it is when this is a copy. */
   state: DumpState;
+  /** The account only, on the file system of the machine itself: the dump is where `targets` says. */
+  readonly copy?: true;
   /** Of kdumpctl test, when that made the crash. */
   readonly testId: string | null;
   readonly rehearsal: boolean;

@@ -3,6 +3,7 @@ import * as after from './steps/after.ts';
 import * as before from './steps/before.ts';
 import { collectBound, hookBound, reportSeconds, smallFileBound } from './steps/bounds.ts';
 import * as collecting from './steps/collecting.ts';
+import { tellHome } from './steps/home.ts';
 import * as reaching from './steps/reaching.ts';
 import * as recording from './steps/recording.ts';
 import * as reporting from './steps/reporting.ts';
@@ -43,6 +44,7 @@ export type StateName =
   | 'shell'
   | 'notify'
   | 'record'
+  | 'home'
   | 'leave'
   | 'end';
 
@@ -148,6 +150,13 @@ export const states: Readonly<Record<Exclude<StateName, 'end'>, State>> = {
     when: (capture) => capture.config.notifications.length > 0 && isReal(capture),
     ok: 'record',
   },
-  record: { run: recording.record, bound: smallFileBound, ok: 'leave' },
+  record: { run: recording.record, bound: smallFileBound, ok: 'home' },
+  home: {
+    run: tellHome,
+    bound: smallFileBound,
+    // What has ended a capture once is not tried again.
+    when: ({ config, report }) => config.home !== null && !report.steps.some(({ name }) => name === 'home'),
+    ok: 'leave',
+  },
   leave: { run: recording.leave, bound: smallFileBound, ok: 'end' },
 };

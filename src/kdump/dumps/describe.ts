@@ -1,4 +1,4 @@
-import type { SavedDump } from './saved-dump.ts';
+import { type SavedDump, whereOf } from './saved-dump.ts';
 
 /**
  * Text that came out of a crashed kernel or off a shared directory, for a terminal: control characters, which could
@@ -15,8 +15,8 @@ export function describeList(dumps: readonly SavedDump[]): string {
   const rows = dumps.map((dump) => [
     dump.time.slice(0, 19).replace('T', ' '),
     dump.state,
-    formatBytes(dump.bytes),
-    dump.name,
+    formatBytes(dump.elsewhere?.bytes ?? dump.bytes),
+    dump.elsewhere === null ? dump.name : `${dump.name} (${dump.elsewhere.place})`,
     dump.panic ?? '',
   ]);
   const table = [['TIME (UTC)', 'STATE', 'SIZE', 'NAME', 'WHAT HAPPENED'], ...rows];
@@ -48,11 +48,8 @@ export function describeDump(dump: SavedDump, logEnd: string): string {
     ['When', `${dump.time.slice(0, 19).replace('T', ' ')} UTC`],
     ['Host', dump.host],
     ['Kernel', dump.kernelRelease],
-    ['Where', dump.directory],
-    [
-      'Memory',
-      dump.vmcore === null ? 'none saved' : `${dump.vmcore}, ${formatBytes(dump.files[dump.vmcore] ?? 0)}`,
-    ],
+    ['Where', whereOf(dump)],
+    ['Memory', describeMemory(dump)],
     ['Collected with', report?.collector],
     ['Written by', dump.madeBy],
   ];
@@ -81,6 +78,12 @@ export function describeDump(dump: SavedDump, logEnd: string): string {
     ),
     ...part(`End of ${dump.dmesg ?? 'the log'}`, log === '' ? [] : [log.replace(/^/gm, '  '), '\n']),
   ].join('');
+}
+
+function describeMemory({ vmcore, files, elsewhere }: SavedDump): string {
+  const file = vmcore ?? elsewhere?.file ?? null;
+  const bytes = vmcore === null ? elsewhere?.bytes : files[vmcore];
+  return file === null ? 'none saved' : `${file}, ${formatBytes(bytes ?? 0)}`;
 }
 
 function describeState({ state }: SavedDump): string {

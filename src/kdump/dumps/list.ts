@@ -45,12 +45,17 @@ export function readDump(parent: string, name: string): SavedDump | undefined {
     const dmesg = 'vmcore-dmesg.txt' in files ? 'vmcore-dmesg.txt' : (named?.dmesg ?? null);
     const madeBy = report === null ? named!.madeBy : 'kdump-tools';
     const state = report?.state ?? named?.state ?? 'incomplete';
+    const elsewhere = report?.copy === true ? findElsewhere(report) : null;
     return {
       name,
       directory,
+      elsewhere,
       madeBy,
       // A report promises what somebody may have taken away since.
-      state: state === 'complete' && vmcore === undefined && madeBy === 'kdump-tools' ? 'failed' : state,
+      state:
+        state === 'complete' && vmcore === undefined && madeBy === 'kdump-tools' && elsewhere === null
+          ? 'failed'
+          : state,
       host: report?.host ?? named?.host ?? null,
       time: textTime(report?.crashTime) ?? named?.time ?? lstatSync(directory).mtime.toISOString(),
       kernelRelease: report?.kernelRelease ?? null,
@@ -67,6 +72,19 @@ export function readDump(parent: string, name: string): SavedDump | undefined {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     return undefined;
   }
+}
+
+/** Where the dump is that an account is about, which may be nowhere. */
+function findElsewhere({ targets }: Partial<DumpReport>): SavedDump['elsewhere'] {
+  if (!Array.isArray(targets)) return null;
+  const found = targets.findLast((result) => typeof result?.directory === 'string');
+  if (found === undefined || typeof found.target !== 'string') return null;
+  const { target, directory, file, bytes } = found;
+  return {
+    place: `${target}:${directory}`,
+    file: typeof file === 'string' ? file : null,
+    bytes: typeof bytes === 'number' ? bytes : null,
+  };
 }
 
 const textTime = (text: unknown): string | null =>

@@ -1,5 +1,6 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { answersWithin } from '../../system/answers.ts';
 import { readMounts } from '../../system/mount.ts';
 import { findBlockDevice } from '../block-devices.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
@@ -15,20 +16,38 @@ export type DumpPlace = {
   readonly why?: string;
 };
 
+/** Accounts of crashes whose dumps may be where this machine does not see them. */
+export const accountsDirectory = '/var/lib/kdump/crashes';
+
 /**
  * Where this machine finds the dumps of each of its targets. Mounts nothing, asks no other machine.
  * @param root directory that stands in for /
+ * @param answers whether the server of what is mounted there says something
  */
-export function dumpPlaces(settings: Pick<EffectiveSettings, 'targets' | 'path'>, root = '/'): DumpPlace[] {
-  return settings.targets.map((target) => {
-    const found = placeOf(target, settings.path, root);
+export function dumpPlaces(
+  settings: Pick<EffectiveSettings, 'targets' | 'path'>,
+  root = '/',
+  answers = (mountPoint: string): boolean => answersWithin(mountPoint, answerBound),
+): DumpPlace[] {
+  const places = settings.targets.map((target) => {
+    const found = placeOf(target, settings.path, root, answers);
     return { target: describeTarget(target), ...found };
   });
+  const accounts = join(root, accountsDirectory);
+  return existsSync(accounts) ? [...places, { target: accountsDirectory, directory: accounts }] : places;
 }
+
+/** Seconds for a server to say something. */
+const answerBound = 10;
 
 type Found = Omit<DumpPlace, 'target'>;
 
-function placeOf(target: Target, path: string, root: string): Found {
+function placeOf(
+  target: Target,
+  path: string,
+  root: string,
+  answers: (mountPoint: string) => boolean,
+): Found {
   switch (target.kind) {
     case 'directory':
       return onThisMachine(target.path, root);
@@ -46,7 +65,13 @@ function placeOf(target: Target, path: string, root: string): Found {
     }
     case 'nfs': {
       const source = `${target.server}:${target.export.replace(/(.)\/+$/, '$1')}`;
-      return mounted(path, root, `${source} is not mounted`, (mount) => mount.source === source);
+      return mounted(
+        path,
+        root,
+        `${source} is not mounted`,
+        (mount) => mount.source === source,
+        (mountPoint) => (answers(mountPoint) ? null : `${source} does not answer`),
+      );
     }
     case 'virtiofs':
       return mounted(
@@ -56,7 +81,7 @@ function placeOf(target: Target, path: string, root: string): Found {
         (mount) => mount.fstype === 'virtiofs' && mount.source === target.tag,
       );
     case 'ssh':
-      return { directory: null, why: `they are in ${path} on ${target.host}` };
+      return { directory: null, why: `its dumps are in ${path} on ${target.host}` };
     case 'raw':
       // What a partition holds is saved there as a file when the machine is armed.
       return onThisMachine(path, root);
@@ -70,9 +95,18 @@ const onThisMachine = (path: string, root: string): Found =>
 
 type Mount = ReturnType<typeof readMounts>[number];
 
-function mounted(path: string, root: string, why: string, isIt: (mount: Mount) => boolean): Found {
+/** @param obstacle tells of a mount point why not to look into it */
+function mounted(
+  path: string,
+  root: string,
+  why: string,
+  isIt: (mount: Mount) => boolean,
+  obstacle: (mountPoint: string) => string | null = () => null,
+): Found {
   const mount = readMounts(root).findLast((candidate) => candidate.root === '/' && isIt(candidate));
   if (mount === undefined) return { directory: null, why };
+  const wrong = obstacle(join(root, mount.target));
+  if (wrong !== null) return { directory: null, why: wrong };
   const directory = join(root, mount.target, path);
   return statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true
     ? { directory }

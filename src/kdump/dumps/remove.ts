@@ -1,6 +1,7 @@
 import { readdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { syncDirectory } from '../../system/durable.ts';
+import { listDumps } from './list.ts';
 import type { FileSystemSpace } from './retention.ts';
 import type { SavedDump } from './saved-dump.ts';
 
@@ -19,6 +20,14 @@ export function removeDumps(dumps: readonly SavedDump[]): void {
     syncDirectory(parent);
     sweep(parent);
   }
+}
+
+/** Accounts take little, and who has not looked at so many does not miss the older ones. */
+const mostAccounts = 20;
+
+/** Removes all but the newest accounts of crashes. @throws as removeDumps */
+export function pruneAccounts(directory: string): void {
+  removeDumps(listDumps(directory).slice(0, -mostAccounts));
 }
 
 function sweep(parent: string): void {

@@ -25,6 +25,8 @@ export type ImagePlan = {
   readonly modulesRoot: string;
   /** Names or aliases of modules to insert at boot; what they need comes with them. */
   readonly modules: readonly string[];
+  /** Those that only the account at home needs; those among them that the others need, too, count as the others. */
+  readonly homeModules?: readonly string[];
   readonly files?: readonly ImageFile[];
   readonly nodeTree?: NodeTreePlan;
 };
@@ -78,12 +80,15 @@ export function assembleImage(plan: ImagePlan): AssembledImage {
   const { loader } = addBusybox(busybox, add);
   for (const applet of new Set([...applets, ...(plan.applets ?? [])])) link(join('bin', applet), 'busybox');
 
-  const { tree, modules } = modulesOf(plan);
-  modules.forEach((module, index) => {
-    // Numbered, because the shell's * gives names in alphabetical order.
-    const file = `${String(index).padStart(3, '0')}-${module.name}.ko`;
-    add(join(paths.modules, file), 0o644, readModule(tree!, module));
-  });
+  const { tree, modules, homeModules } = modulesOf(plan);
+  const addModules = (directory: string, list: readonly ResolvedModule[]): void =>
+    list.forEach((module, index) => {
+      // Numbered, because the shell's * gives names in alphabetical order.
+      const file = `${String(index).padStart(3, '0')}-${module.name}.ko`;
+      add(join(directory, file), 0o644, readModule(tree!, module));
+    });
+  addModules(paths.modules, modules);
+  addModules(paths.homeModules, homeModules);
   for (const file of plan.files ?? [])
     add(file.path, file.mode, 'data' in file ? file.data : readFileSync(file.source));
 
@@ -138,13 +143,22 @@ export function assembleImage(plan: ImagePlan): AssembledImage {
   };
 }
 
+type PlannedModules = {
+  readonly tree: ModuleTree | undefined;
+  readonly modules: readonly ResolvedModule[];
+  readonly homeModules: readonly ResolvedModule[];
+};
+
 /** The modules of an image, in the order in which they are inserted. */
-function modulesOf(plan: ImagePlan): { tree: ModuleTree | undefined; modules: readonly ResolvedModule[] } {
+function modulesOf({ homeModules = [], ...plan }: ImagePlan): PlannedModules {
   const wanted = [...(plan.nodeTree === undefined ? [] : ['loop', 'squashfs']), ...plan.modules];
   // Without modules there need be no tree of them: everything may be part of the kernel.
-  if (wanted.length === 0) return { tree: undefined, modules: [] };
+  if (wanted.length + homeModules.length === 0) return { tree: undefined, modules: [], homeModules: [] };
   const tree = openModuleTree(plan.modulesRoot, plan.kernelRelease);
-  return { tree, modules: resolveFromTree(tree, plan.kernelRelease, wanted) };
+  const resolve = (names: readonly string[]) => resolveFromTree(tree, plan.kernelRelease, names);
+  const modules = resolve(wanted);
+  const first = new Set(modules.map(({ path }) => path));
+  return { tree, modules, homeModules: resolve(homeModules).filter(({ path }) => !first.has(path)) };
 }
 
 /**
@@ -152,11 +166,11 @@ function modulesOf(plan: ImagePlan): { tree: ModuleTree | undefined; modules: re
  * @throws as assembleImage
  */
 export function filesOf(plan: ImagePlan): string[] {
-  const { tree, modules } = modulesOf(plan);
+  const { tree, modules, homeModules } = modulesOf(plan);
   const busybox = plan.busybox ?? findBusybox();
   const loader = readInterpreter(busybox);
   const files = [
-    ...modules.map(({ path }) => join(tree!.directory, path)),
+    ...[...modules, ...homeModules].map(({ path }) => join(tree!.directory, path)),
     busybox,
     ...(loader === undefined ? [] : listSharedObjects(loader, busybox).objects.map(({ path }) => path)),
     ...(plan.files ?? []).flatMap((file) => ('source' in file ? [file.source] : [])),

@@ -9,8 +9,17 @@ import {
   type MountedTarget,
   mountPointOf,
 } from '../capture/config.ts';
+import { places } from '../capture/context.ts';
 import { paths, stalledWords } from '../capture/paths.ts';
-import { defineSay, loadModules, mountNodeTree, mountSystem, nodeCommand, shellQuote } from './shell.ts';
+import {
+  defineSay,
+  loadModules,
+  loadModulesOf,
+  mountNodeTree,
+  mountSystem,
+  nodeCommand,
+  shellQuote,
+} from './shell.ts';
 
 /** Seconds for node to start and to make its first promise: it is read from the squashfs image on a slow machine. */
 const startBound = 120;
@@ -48,7 +57,7 @@ export function captureScript(
   loader: string,
   modules: readonly string[] = [],
 ): string {
-  const mounted = config.targets.filter(isMountedTarget).map(({ mountPoint }) => shellQuote(mountPoint));
+  const mounted = config.targets.filter(isMountedTarget);
   return `#!/bin/sh
 # Runs the capture in a crash kernel, written by mkdumprd. Every road through it ends in a reboot.
 if (exec > /dev/console) 2> /dev/null; then
@@ -65,8 +74,25 @@ for module in ${['loop', 'squashfs', ...modules].map(shellQuote).join(' ')}; do
   modprobe "$module" 2>> $log || say "module $module was not loaded"
 done
 ${mountNodeTree}
-${mounted.map((at) => `mount -o remount,rw ${at} 2>> $log || say ${at} "cannot be made writable"\n`).join('')}${captureAndLeave(config, `${loader} --library-path ${paths.libraries} ${paths.node}`)}`;
+${mountPointsOf(config)
+  .map((at) => `mount -o remount,rw ${at} 2>> $log || say ${at} "cannot be made writable"\n`)
+  .join('')}${captureAndLeave(config, `${loader} --library-path ${paths.libraries} ${paths.node}`)}`;
 }
+
+/** Shell lines that end a wait in the kernel for an NFS server that is gone: then the capture can be ended. */
+const letGo = ({ targets }: CaptureConfig): string =>
+  targets.some(({ kind }) => kind === 'nfs')
+    ? `    sleep 5
+    kill -0 "$1" 2> /dev/null || return
+    umount -f -l ${paths.target} 2>> $log &
+`
+    : '';
+
+/** Where somebody else has mounted what the capture may write to, quoted. */
+const mountPointsOf = (config: CaptureConfig): string[] => {
+  const all = [...places(config), ...(config.home === null ? [] : [config.home])].filter(isMountedTarget);
+  return [...new Set(all.map(({ mountPoint }) => shellQuote(mountPoint)))];
+};
 
 /** What both scripts are about: starts the capture, looks after it, tells when it cannot run, leaves. */
 function captureAndLeave(config: CaptureConfig, node: string): string {
@@ -80,7 +106,7 @@ watch_over() {
     [ "\${up%.*}" -gt "$due" ] || continue
     say "${stalledWords}"
     kill -9 "$1"
-    sleep ${killBound}
+${letGo(config)}    sleep ${killBound}
     kill -0 "$1" 2> /dev/null || return
     say "it cannot be ended: rebooting"
     leave
@@ -123,8 +149,8 @@ leave
 }
 
 /** Defines what happens when node cannot run: there is no vmcore, but the cause need not be lost. */
-function saveLogOnly({ targets, path, host }: CaptureConfig): string {
-  const target = targets.find(isInReach);
+function saveLogOnly({ targets, home, path, host }: CaptureConfig): string {
+  const target = [...targets, ...(home === null ? [] : [home])].find(isInReach);
   // What a shell can write to is what the kernel mounts by itself.
   if (target === undefined)
     return `save_log_only() {
@@ -133,7 +159,7 @@ function saveLogOnly({ targets, path, host }: CaptureConfig): string {
 }
 `;
   return `save_log_only() {
-  ${reachTarget(target)}
+${target === home ? loadModulesOf(paths.homeModules) : ''}  ${reachTarget(target)}
   directory=${shellQuote(mountPointOf(target))}${shellQuote(target.path ?? path)}/${shellQuote(host)}-$(date -u +%Y-%m-%d-%H:%M:%S)
   umask 077
   mkdir -p "$directory" || return
@@ -155,15 +181,15 @@ const isInReach = (target: CaptureTarget): target is InReach =>
   target.kind === 'filesystem' || target.kind === 'mounted';
 
 /** Defines `leave`: the end of every road. What it does is the capture's to say; a capture that never came to it has failed. */
-function defineLeave({ targets, failureAction, finalAction }: CaptureConfig): string {
+function defineLeave(config: CaptureConfig): string {
+  const { failureAction, finalAction } = config;
   const action = isFinalAction(failureAction) ? failureAction : finalAction;
-  const mounted = targets.filter(isMountedTarget);
-  const readOnly = mounted.map(
-    ({ mountPoint }) => ` mount -o remount,ro ${shellQuote(mountPoint)} 2> /dev/null;`,
-  );
+  const mounted = mountPointsOf(config);
+  const readOnly = mounted.map((at) => ` mount -o remount,ro ${at} 2> /dev/null;`);
   const settle = mounted.length > 0 ? `{ sync;${readOnly.join('')} } &` : 'sync &';
-  // systemd's reboot goes without asking its manager only when told twice; busybox does not mind being told twice.
-  const force = '-f -f';
+  // systemd's reboot goes without asking its manager only when told twice; busybox does not mind being told twice. Both
+  // would wait for all that is written, be it to a server that is gone: -n, since that was waited for already.
+  const force = '-f -f -n';
   return `leave() {
   action=${action}
   if [ -r ${paths.action} ]; then

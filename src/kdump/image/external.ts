@@ -92,16 +92,19 @@ export function planExternal(
       facts: { program: called },
     });
   const tree = openModuleTree(modulesRoot, release);
-  const modules = resolveFromTree(tree, release, ['loop', 'squashfs', ...gathered.modules]).map(
-    (module) => module.name,
-  );
+  const modules = resolveFromTree(tree, release, [
+    'loop',
+    'squashfs',
+    ...gathered.modules,
+    ...gathered.homeModules,
+  ]).map((module) => module.name);
   const handover: CaptureHandover = {
     config: gathered.config,
     files: gathered.files.map((file) => {
       if (!('data' in file)) throw new KdumpError('bad-handover', `${file.path} has no content yet`);
       return { path: file.path, mode: file.mode, base64: Buffer.from(file.data).toString('base64') };
     }),
-    modules: gathered.modules,
+    modules: [...gathered.modules, ...gathered.homeModules],
   };
   const { nodeTree } = carryCapture(gathered.config, carrier);
   const orderArgs = [...gathered.dracut, ...withoutMount(args)];

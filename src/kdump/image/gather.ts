@@ -19,7 +19,9 @@ export type Gathered = {
   readonly config: CaptureConfig;
   /** Names or aliases of modules, those of the way to the targets first. */
   readonly modules: readonly string[];
-  /** Of these, the drivers: they may need firmware. */
+  /** Those for the account at home, which our own image inserts at the end. */
+  readonly homeModules: readonly string[];
+  /** Of all these, the drivers: they may need firmware. */
   readonly drivers: readonly string[];
   readonly files: readonly ImageFile[];
   readonly programs: readonly string[];
@@ -32,13 +34,19 @@ export type Gathered = {
 
 /**
  * Gathers it, from the settings and from this machine. Nothing is asked of another machine.
+ * @param accounts directory of this machine for accounts of crashes; null for none
  * @throws KdumpError for whatever would keep the capture from working
  */
-export function gather(settings: EffectiveSettings, surroundings: ImageSurroundings): Gathered {
+export function gather(
+  settings: EffectiveSettings,
+  surroundings: ImageSurroundings,
+  accounts: string | null,
+): Gathered {
   const warnings = settings.targets.flatMap((target) => checkEncryption(target, surroundings.builder));
   const [first, ...fallbacks] = settings.targets.map((target) => settleTarget(target, surroundings));
   const settled = [first!, ...fallbacks];
   const rootfs = settings.failureAction === 'dump_to_rootfs' ? settleRoot(settings, surroundings) : null;
+  const home = accounts === null ? null : settleHome(accounts, settings, surroundings, warnings);
   const network = gatherNetwork(settings, settled, warnings);
   const sshTargets = settled.flatMap(({ target }) => (target.kind === 'ssh' ? [target as SshTarget] : []));
   const ssh =
@@ -67,6 +75,7 @@ export function gather(settings: EffectiveSettings, surroundings: ImageSurroundi
     finalAction: settings.finalAction,
     rootfs: rootfs?.target ?? null,
     report: settings.report,
+    home: home?.target ?? null,
     minFree: settings.limits.minFree,
     captureSeconds: settings.limits.captureSeconds,
     stallSeconds: settings.limits.stallSeconds,
@@ -83,10 +92,11 @@ export function gather(settings: EffectiveSettings, surroundings: ImageSurroundi
   ];
   return {
     config,
-    drivers: [...new Set(drivers)],
+    drivers: [...new Set([...drivers, ...(home?.modules ?? [])])],
     modules: [
       ...new Set([...drivers, ...(network === null ? [] : modulesOfPlan(network)), ...settings.extraModules]),
     ],
+    homeModules: home?.modules ?? [],
     files: [...(ssh?.files ?? []), ...filesForPrograms(network)],
     programs: [...(ssh?.programs ?? []), ...collected.programs],
     dracut: [...settled, ...(rootfs === null ? [] : [rootfs])].flatMap(({ dracut }) => dracut),
@@ -98,6 +108,29 @@ export function gather(settings: EffectiveSettings, surroundings: ImageSurroundi
 function settleRoot(settings: EffectiveSettings, surroundings: ImageSurroundings): SettledTarget {
   const { target, modules, dracut } = settleTarget({ kind: 'directory', path: '/' }, surroundings);
   return { target: { ...target, path: settings.path } as CaptureTarget, modules, remote: null, dracut };
+}
+
+/**
+ * Where the account goes beside the targets: to this machine's own file system, unless every target is a directory of it.
+ * The dump does not depend on that.
+ */
+function settleHome(
+  accounts: string,
+  { targets }: EffectiveSettings,
+  surroundings: ImageSurroundings,
+  warnings: string[],
+): SettledTarget | null {
+  if (targets.every(({ kind }) => kind === 'directory')) return null;
+  try {
+    const home = settleTarget({ kind: 'directory', path: accounts }, surroundings);
+    // Nothing that dracut would wait for before the capture.
+    if (home.dracut.length === 0) return home;
+    throw new KdumpError('target-unknown', `${accounts} is not on the root file system`);
+  } catch (error) {
+    if (!(error instanceof KdumpError)) throw error;
+    warnings.push(`What becomes of a crash will be told on the targets only: ${error.message}.`);
+    return null;
+  }
 }
 
 /** Without the machines that dumps go to there is no capture; who only wants to be told of it may be missing. */

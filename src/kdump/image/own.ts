@@ -52,6 +52,7 @@ export function planOwn(gathered: Gathered, { release, modulesRoot, carrier }: I
     kernelRelease: release,
     modulesRoot,
     modules: gathered.modules,
+    homeModules: gathered.homeModules,
     files: [...files, ...gathered.files, ...firmwareFor(gathered.drivers, release, modulesRoot)],
     nodeTree,
   };

@@ -1,4 +1,4 @@
-import { rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { version } from '../../lib/version.ts';
 import { finishDurably, incompleteName } from '../../system/durable.ts';
@@ -7,6 +7,7 @@ import { readInteger } from '../../system/proc.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
 import { configFile } from '../config/parse.ts';
 import { variableFiles } from '../config/variables.ts';
+import { accountsDirectory } from '../dumps/places.ts';
 import type { ImageItem } from './assemble.ts';
 import { checkBudget } from './budget.ts';
 import { planExternal } from './external.ts';
@@ -35,6 +36,8 @@ export type PrepareOptions = {
   readonly directory?: string;
   /** Images that stay whatever their age: the one that is armed at present. */
   readonly keep?: readonly string[];
+  /** Directory of this machine for accounts of crashes, which is made; null for none. */
+  readonly accounts?: string | null;
   /** Bytes that are reserved for the capture kernel; as the running kernel says it when absent, null: not known. */
   readonly reserved?: number | null;
   readonly carrier?: Carrier;
@@ -64,12 +67,13 @@ export type PreparedImage = {
  */
 export function prepareImage(settings: EffectiveSettings, options: PrepareOptions): PreparedImage {
   const { release, directory = imageDirectory, rebuild = settings.rebuild, carrier = ourCarrier() } = options;
+  const { accounts = accountsDirectory } = options;
   openStore(directory);
   const newest = rebuild === 'never' ? newestImage(directory, release) : undefined;
   if (newest !== undefined) return prepared(newest, true, undefined);
 
   const reserved = options.reserved === undefined ? reservedBytes() : options.reserved;
-  const recipe = planImage(settings, release, carrier);
+  const recipe = planImage(settings, release, carrier, accounts);
   const files = readInputs(recipe.inputs);
   const hash = hashOf([version, release, recipe.parts, files]);
   const inputs = [...files, ...readInputs(settingFiles)];
@@ -100,11 +104,17 @@ export function prepareImage(settings: EffectiveSettings, options: PrepareOption
 /** Files that say what goes into an image; a change of them is worth a look, though it may not change the image. */
 const settingFiles = [configFile, variableFiles.sysconfig, variableFiles.default];
 
-function planImage(settings: EffectiveSettings, release: string, carrier: Carrier): ImageRecipe {
+function planImage(
+  settings: EffectiveSettings,
+  release: string,
+  carrier: Carrier,
+  accounts: string | null,
+): ImageRecipe {
   const modulesRoot = settings.image.modulesRoot ?? '/';
   const { index } = openModuleTree(modulesRoot, release);
   const { builder } = settings;
-  const gathered = gather(settings, { builder, release, index, drivers: settings.image.drivers });
+  if (accounts !== null) mkdirSync(accounts, { recursive: true, mode: 0o700 });
+  const gathered = gather(settings, { builder, release, index, drivers: settings.image.drivers }, accounts);
   const site = { release, modulesRoot, carrier };
   return builder === 'own'
     ? planOwn(gathered, site)

@@ -48,15 +48,16 @@ mount -t devtmpfs devtmpfs /dev
 `;
 
 /**
- * Inserts the image's modules in their order. One that fails may still not be needed (no such hardware), so it is said
- * and passed over. Each file is removed once the kernel has it: the root is memory.
+ * Inserts the modules of a directory in their order. One that fails may still not be needed (no such hardware), so it is
+ * said and passed over. Each file is removed once the kernel has it: the root is memory.
  */
-export const loadModules = `for module in ${paths.modules}/*.ko; do
+export const loadModulesOf = (directory: string): string => `for module in ${directory}/*.ko; do
   [ -e "$module" ] || continue
   insmod "$module" 2>> $log || say "module \${module##*/} was not loaded"
   rm "$module"
 done
 `;
+export const loadModules = loadModulesOf(paths.modules);
 
 /** Mounts the squashfs image with node. */
 export const mountNodeTree = `mkdir -p ${paths.tree}

@@ -5,7 +5,10 @@ import type { EffectiveSettings } from '../config/effective.ts';
 import type { SavedDump } from '../dumps/saved-dump.ts';
 import type { Input, Saves } from './state.ts';
 
-export type FoundDump = Pick<SavedDump, 'directory' | 'state' | 'time' | 'panic' | 'summary' | 'report'>;
+export type FoundDump = Pick<
+  SavedDump,
+  'directory' | 'elsewhere' | 'state' | 'time' | 'panic' | 'summary' | 'report'
+>;
 
 /** A capture image that is ready to be loaded. */
 export type CaptureImage = {

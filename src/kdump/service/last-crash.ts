@@ -1,5 +1,6 @@
 import { printable, whyNotWhole } from '../dumps/describe.ts';
 import { type DumpPlace, dumpPlaces } from '../dumps/places.ts';
+import { whereOf } from '../dumps/saved-dump.ts';
 import { forgetBoots, unendedBoots } from './boots.ts';
 import type { FoundDump, ServiceDoors } from './doors.ts';
 import { type CrashRecord, readState, type Saves, updateState } from './state.ts';
@@ -46,7 +47,7 @@ function findAll(saves: readonly Saves[], doors: ServiceDoors): FoundDump[] {
 
 const crashOf = (dump: FoundDump, bootId: string | null): CrashRecord => ({
   bootId,
-  directory: dump.directory,
+  directory: whereOf(dump),
   state: dump.state,
   time: dump.time,
   panic: dump.panic,

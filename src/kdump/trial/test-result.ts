@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { testDirectoryName } from '../capture/test-handshake.ts';
-import type { SavedDump } from '../dumps/saved-dump.ts';
+import { type SavedDump, whereOf } from '../dumps/saved-dump.ts';
 import { recordTest, type TestRecord } from '../service/state.ts';
 import type { Answer } from './ask-elsewhere.ts';
 import { parseStatus, readStatus, statusName, writeStatus } from './test-status.ts';
@@ -41,7 +41,7 @@ function outcomeOf(
   const dump = dumps.find((one) => one.name === name);
   if (dump !== undefined) {
     const passed = saysSuccess(dump, id);
-    return { passed, detail: passed ? dump.directory : `the dump in ${dump.directory} is ${dump.state}` };
+    return { passed, detail: passed ? whereOf(dump) : `the dump in ${whereOf(dump)} is ${dump.state}` };
   }
   const answer = ask(name);
   if (answer === undefined) return undefined;

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundleCommands } from '../../helpers/bundle.ts';
 
@@ -10,6 +10,7 @@ let crash: string;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'kdumpctl-dumps-'));
   await bundleCommands(['kdumpctl'], directory);
+  symlinkSync(resolve('node_modules'), join(directory, 'node_modules'));
   crash = join(directory, 'root/var/crash');
   mkdirSync(join(directory, 'root/etc'), { recursive: true });
   writeFileSync(join(directory, 'root/etc/kdump.conf'), 'fallback_target ssh kdump@vault\n');
@@ -52,7 +53,7 @@ describe('kdumpctl list', () => {
       '',
     ]);
     expect(stderr).toBe(
-      'kdump: not listed are those of "ssh kdump@vault": they are in /var/crash on vault\n',
+      'kdump: "ssh kdump@vault" was not looked into: its dumps are in /var/crash on vault\n',
     );
     expect(JSON.parse(kdumpctl('list', '--json').stdout)).toMatchObject({
       dumps: [{ panic: 'Oops: 1' }, {}],

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CaptureConfig } from '../../../src/kdump/capture/config.ts';
 import { runAfterFailure, runCapture } from '../../../src/kdump/capture/flow.ts';
 import type { CaptureMachine } from '../../../src/kdump/capture/machine.ts';
 import { stalledWords } from '../../../src/kdump/capture/paths.ts';
-import { type StateName, states } from '../../../src/kdump/capture/states.ts';
+import { states } from '../../../src/kdump/capture/states.ts';
 import { KdumpError } from '../../../src/lib/errors.ts';
 import { device, type Fake, fakeMachine, name, config as plain, report } from './fake-machine.ts';
 
@@ -380,7 +381,6 @@ describe('older dumps', () => {
 });
 
 it('every road through the table comes to its end and leaves an account where that is possible', async () => {
-  const names = Object.keys(states) as Exclude<StateName, 'end'>[];
   const failing = fc.subarray([
     'network',
     'fence',
@@ -394,9 +394,12 @@ it('every road through the table comes to its end and leaves an account where th
     'post',
     'shell',
     'rootfs',
+    'home',
   ]);
   const actions = fc.constantFrom('reboot', 'halt', 'shell', 'dump_to_rootfs');
-  expect(names).toContain('record');
+  expect(Object.keys(states)).toContain('record');
+  const names: Record<string, string> = { '/dev/root': 'rootfs', '/dev/home': 'home' };
+  const ours = Object.keys(names);
   await fc.assert(
     fc.asyncProperty(failing, actions, async (broken, failureAction) => {
       const one = fakeMachine();
@@ -412,6 +415,7 @@ it('every road through the table comes to its end and leaves an account where th
         report: true,
         failureAction: failureAction as CaptureConfig['failureAction'],
         rootfs: failureAction === 'dump_to_rootfs' ? device('root') : null,
+        home: { ...device('home'), path: '/accounts' },
         network: { remotes: [], links: [], routes: [] },
         fence: { program: '/f', args: [], nodes: ['n'] },
         hooks: { pre: ['/pre'], post: ['/post'], emergency: ['/e'] },
@@ -424,9 +428,8 @@ it('every road through the table comes to its end and leaves an account where th
           bringUpNetwork: unless('network', machine.bringUpNetwork),
           start: unless('fence', machine.start),
           run: (program, args) => unless(program.slice(1), machine.run)(program, args, 1),
-          findDevice: (found) => (broken.includes('device') && found !== '/dev/root' ? undefined : found),
-          mount: (source, ...rest) =>
-            unless(source === '/dev/root' ? 'rootfs' : 'mount', machine.mount)(source, ...rest),
+          findDevice: (found) => (broken.includes('device') && !ours.includes(found) ? undefined : found),
+          mount: (source, ...rest) => unless(names[source] ?? 'mount', machine.mount)(source, ...rest),
           shell: unless('shell', machine.shell),
         },
         {
@@ -437,15 +440,17 @@ it('every road through the table comes to its end and leaves an account where th
           retain: unless('retain', tools.retain),
         },
       );
-      one.remove();
       const reachable = !broken.includes('device') && !broken.includes('mount');
-      if (reachable) expect(outcome.recorded).toBe(true);
+      if (reachable || !broken.includes('home')) expect(outcome.recorded).toBe(true);
+      const accounts = join(one.root, 'fs/_dev_home/accounts');
+      expect(existsSync(accounts)).toBe(!broken.includes('home'));
       if (reachable && !broken.includes('collect') && !broken.includes('pre'))
         expect(outcome.report.targets.at(-1)?.state).toBe('complete');
       expect(one.events.filter((event) => event.startsWith('action'))).toHaveLength(1);
       expect(one.events.filter((event) => event.startsWith('mount')).length).toBe(
         one.events.filter((event) => event.startsWith('unmount')).length,
       );
+      one.remove();
     }),
     { numRuns: 60 },
   );

@@ -6,6 +6,7 @@ import {
   printable,
   whyNotWhole,
 } from '../../../src/kdump/dumps/describe.ts';
+import { withoutCopies } from '../../../src/kdump/dumps/saved-dump.ts';
 import { savedDump } from './fixture.ts';
 
 it('lists in columns', () => {
@@ -21,6 +22,27 @@ it('lists in columns', () => {
       '',
     ].join('\n'),
   );
+});
+
+it('says where a dump is of which only the account is here', () => {
+  const elsewhere = { place: 'kdump@vault:/srv/x', file: 'vmcore.flat', bytes: 5 << 20 };
+  const account = savedDump({ vmcore: null, elsewhere });
+  expect(describeList([account])).toContain(
+    'complete  5.0 MiB  box-2026-01-01-00:00:00 (kdump@vault:/srv/x)\n',
+  );
+  expect(describeDump(account, '')).toMatch(
+    /^Where: +kdump@vault:\/srv\/x\nMemory: +vmcore\.flat, 5\.0 MiB\n/m,
+  );
+  expect(describeDump(savedDump({ vmcore: null }), '')).toMatch(/^Memory: +none saved\n/m);
+});
+
+it('leaves out an account where the dump itself is seen', () => {
+  const report = { crashTime: '2026-01-01T00:00:00Z' } as const;
+  const account = savedDump({ name: 'account', report: { ...report, copy: true } });
+  const dump = savedDump({ name: 'dump', report });
+  const other = savedDump({ ...account, name: 'other', host: 'other' });
+  expect(withoutCopies([account, dump, other]).map(({ name }) => name)).toEqual(['dump', 'other']);
+  expect(withoutCopies([account])).toEqual([account]);
 });
 
 it('shows everything, whatever the report holds', () => {

@@ -6,6 +6,7 @@ export function savedDump(part: Partial<SavedDump> = {}): SavedDump {
   return {
     name,
     directory: `/var/crash/${name}`,
+    elsewhere: null,
     madeBy: 'kdump-tools',
     state: 'complete',
     host: 'box',

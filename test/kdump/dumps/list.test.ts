@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readNames } from '../../../src/kdump/dumps/layouts.ts';
 import { listDumps } from '../../../src/kdump/dumps/list.ts';
-import { removeDumps, spaceOf } from '../../../src/kdump/dumps/remove.ts';
+import { pruneAccounts, removeDumps, spaceOf } from '../../../src/kdump/dumps/remove.ts';
 
 let crash: string;
 beforeEach(() => {
@@ -63,6 +63,19 @@ describe('listDumps', () => {
   it('does not believe a report whose vmcore is gone', () => {
     put('box-2026-03-04-05:06:07/dump.json', report({}));
     expect(listDumps(crash)).toMatchObject([{ state: 'failed', vmcore: null }]);
+  });
+
+  it('reads an account of a dump that is elsewhere, or nowhere', () => {
+    const targets = [
+      { target: 'kdump@vault', directory: null, state: 'failed' },
+      { target: 'files:/export', directory: '/crash/x', file: 'vmcore', bytes: 7 },
+    ];
+    put('box-2026-03-04-05:06:07/dump.json', report({ copy: true, targets }));
+    put('box-2026-03-05-05:06:07/dump.json', report({ copy: true, state: 'failed', targets: 'none' }));
+    expect(listDumps(crash)).toMatchObject([
+      { state: 'complete', elsewhere: { place: 'files:/export:/crash/x', file: 'vmcore', bytes: 7 } },
+      { state: 'failed', elsewhere: null },
+    ]);
   });
 
   it('goes by names and log where a report is missing or is none', () => {
@@ -138,6 +151,14 @@ describe('removeDumps', () => {
     symlinkSync(join(crash, 'mine'), join(crash, 'box-2026-01-01-00:00:00/link'));
     removeDumps(listDumps(crash));
     expect(existsSync(join(crash, 'mine/file'))).toBe(true);
+  });
+
+  it('keeps the newest accounts', () => {
+    for (let day = 10; day < 32; day++) put(`box-2026-01-${day}-00:00:00/dump.json`, report({}));
+    pruneAccounts(crash);
+    expect(readdirSync(crash)).toHaveLength(20);
+    expect(existsSync(join(crash, 'box-2026-01-11-00:00:00'))).toBe(false);
+    pruneAccounts(join(crash, 'nowhere'));
   });
 
   it('knows the space', () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readSettings } from '../../../src/kdump/config/settings.ts';
-import { dumpPlaces } from '../../../src/kdump/dumps/places.ts';
+import { accountsDirectory, dumpPlaces } from '../../../src/kdump/dumps/places.ts';
 
 let root: string;
 beforeAll(() => {
@@ -40,12 +40,31 @@ it('finds dumps where targets are mounted', () => {
   ]);
 });
 
+it('knows where accounts are, once there are any', () => {
+  mkdirSync(join(root, accountsDirectory), { recursive: true });
+  expect(places('path /local').slice(1)).toEqual([
+    { target: accountsDirectory, directory: join(root, accountsDirectory) },
+  ]);
+  rmSync(join(root, accountsDirectory), { recursive: true });
+});
+
+it('does not look into what a server that is gone has exported', () => {
+  expect(places('nfs files:/export', 'path /dumps')).toMatchObject([{ directory: expect.any(String) }]);
+  const silent = dumpPlaces(readSettings(root).settings, root, () => false);
+  expect(silent).toEqual([
+    { target: 'nfs files:/export', directory: null, why: 'files:/export does not answer' },
+  ]);
+});
+
 it('says why it finds none', () => {
   const why = (...conf: string[]) => places(...conf)[0];
   expect(why('ext4 /dev/sdz')).toMatchObject({ directory: null, why: '/dev/sdz is not there' });
   expect(why('nfs other:/export')).toMatchObject({ directory: null, why: 'other:/export is not mounted' });
   expect(why('nfs files:/export', 'path /none')).toMatchObject({ why: '/mnt/nfs/none does not exist' });
-  expect(why('ssh kdump@vault')).toMatchObject({ directory: null, why: 'they are in /var/crash on vault' });
+  expect(why('ssh kdump@vault')).toMatchObject({
+    directory: null,
+    why: 'its dumps are in /var/crash on vault',
+  });
   expect(why('raw /dev/sdb1')).toMatchObject({ directory: null, why: '/var/crash does not exist' });
   expect(why('raw /dev/sdb1', 'path /local')).toMatchObject({ directory: join(root, 'local') });
   expect(why('virtiofs tag')).toMatchObject({ why: 'tag is not mounted' });

@@ -46,6 +46,14 @@ describe('an image without node', () => {
     expect(image.items[0]).toMatchObject({ path: '/bin/busybox', storedIn: 'initramfs' });
   });
 
+  it('keeps apart what only the account at home needs, and what it needs anyway together', () => {
+    const entries = first(assembleImage({ ...plan, modules: ['virtio'], homeModules: ['virtio_blk'] }));
+    const modules = [...entries.keys()].filter((path) => path.endsWith('.ko'));
+    expect(modules).toEqual(['modules/000-virtio.ko', 'modules/home/000-virtio_blk.ko']);
+    const all = first(assembleImage({ ...plan, homeModules: ['virtio_blk'] }));
+    expect([...all.keys()].filter((path) => path.startsWith('modules/home/'))).toEqual([]);
+  });
+
   it('is the same every time', () => {
     const [a, b] = [assembleImage(plan), assembleImage(plan)].map(({ pieces }) => Buffer.concat(pieces));
     expect(a!.equals(b!)).toBe(true);

@@ -23,7 +23,7 @@ describe('captureInit', () => {
   it('ends with the final action, and with a reboot when that does not work', () => {
     const script = captureInit(config);
     expect(script.trimEnd().split('\n').at(-1)).toBe('leave');
-    expect(script).toMatch(/\$action -f -f\n {2}reboot -f -f\n {2}echo b > \/proc\/sysrq-trigger/);
+    expect(script).toMatch(/\$action -f -f -n\n {2}reboot -f -f -n\n {2}echo b > \/proc\/sysrq-trigger/);
   });
 
   it.each([
@@ -38,6 +38,10 @@ describe('captureInit', () => {
   it('writes the log to the first target that a shell can mount, and says so when there is none', () => {
     const both = captureInit({ ...config, targets: [ssh, { ...device, path: '/dumps' }] });
     expect(both).toContain("directory='/run/target''/dumps'/'vm'");
+    const home = captureInit({ ...config, targets: [ssh], home: { ...device, path: '/accounts' } });
+    expect(home).toMatch(/save_log_only\(\) \{\nfor module in \/modules\/home\/\*\.ko; do/);
+    expect(home).toContain("directory='/run/target''/accounts'/'vm'");
+    expect(spawnSync('/bin/sh', ['-n'], { input: home }).status).toBe(0);
     const none = captureInit({ ...config, targets: [ssh] });
     expect(none).toContain('no target can be written without it');
     expect(spawnSync('/bin/sh', ['-n'], { input: none }).status).toBe(0);
@@ -47,6 +51,14 @@ describe('captureInit', () => {
     const [before, after] = captureInit(config).split('echo 200 > /proc/sys/vm/dirty_expire_centisecs\n');
     expect(before).toContain('mount -t proc proc /proc');
     expect(after).toMatch(/\n {2}run_capture /);
+  });
+
+  it('lets go of an NFS server that keeps a capture from being ended, and of nothing else', () => {
+    const nfs = { kind: 'nfs', server: 'a', export: '/b', mountOptions: '' } as const;
+    const script = captureInit({ ...config, targets: [ssh, nfs] });
+    expect(script).toMatch(/kill -9 "\$1"\n[\s\S]{0,60}umount -f -l \/run\/target/);
+    expect(spawnSync('/bin/sh', ['-n'], { input: script }).status).toBe(0);
+    expect(captureInit(config)).not.toContain('umount -f');
   });
 
   it('takes words from the settings as they are', () => {
@@ -72,7 +84,9 @@ describe('captureScript', () => {
     );
     expect(order[0]).toBeGreaterThan(0);
     expect(order[1]).toBeGreaterThan(order[0]!);
-    expect(script).toMatch(/sync; mount -o remount,ro '\/sysroot'[\s\S]*\$action -f -f\n {2}reboot -f -f\n/);
+    expect(script).toMatch(
+      /sync; mount -o remount,ro '\/sysroot'[\s\S]*\$action -f -f -n\n {2}reboot -f -f -n\n/,
+    );
     expect(script).not.toMatch(/umount/);
     expect(script.trimEnd().split('\n').at(-1)).toBe('leave');
   });

@@ -46,6 +46,7 @@ const gathered: Gathered = {
     host: 'vm',
   }),
   modules: ['virtio_blk'],
+  homeModules: [],
   drivers: ['virtio_blk'],
   files: [{ path: '/etc/key', mode: 0o600, data: Buffer.from('secret') }],
   programs: [],

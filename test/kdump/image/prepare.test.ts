@@ -32,11 +32,11 @@ afterAll(remove);
 
 const prepare = (
   change: Partial<EffectiveSettings> = {},
-  options: { keep?: string[]; reserved?: number } = {},
+  options: { keep?: string[]; reserved?: number; accounts?: string } = {},
 ) =>
   prepareImage(
     { ...settings, ...change },
-    { release, directory, reserved: null, carrier: { captureBundle, node }, ...options },
+    { release, directory, reserved: null, accounts: null, carrier: { captureBundle, node }, ...options },
   );
 const entriesOf = ({ path }: PreparedImage): Map<string, CpioEntry> => {
   const image = readFileSync(path);
@@ -120,6 +120,19 @@ describe.runIf(spawnSync('which', ['mksquashfs']).status === 0)('prepareImage', 
     expect(entries.get('bin/sed')).toMatchObject({ target: 'busybox' });
     expect(image.inputs.map(({ path }) => path)).toEqual(expect.arrayContaining([pre, '/bin/bash']));
     expect(image.items.map(({ path }) => path)).toContain('/run/kdump/programs/bin/bash');
+  }, 60_000);
+
+  it('has a place for the account on this machine, or says that there is none', () => {
+    const accounts = join(root, 'accounts');
+    const image = prepare({}, { accounts });
+    expect(statSync(accounts).mode & 0o777).toBe(0o700);
+    const config = entriesOf(image).get('etc/kdump/capture.json');
+    const { home } = parseCaptureConfig(config?.type === 'file' ? Buffer.from(config.data).toString() : '');
+    // Whether there is one depends on what the directory for temporary files lies on.
+    if (home === null) expect(image.warnings).toEqual([expect.stringContaining('told on the targets only')]);
+    else expect(home).toMatchObject({ kind: 'filesystem', path: expect.stringMatching(/accounts$/) });
+    const local = prepare({ targets: [{ kind: 'directory', path: root }] as never }, { accounts });
+    expect(local.warnings).toEqual([]);
   }, 60_000);
 
   it('refuses a hook that others can change', () => {

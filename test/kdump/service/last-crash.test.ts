@@ -13,6 +13,7 @@ afterEach(() => service.remove());
 
 const dump = (directory: string, state: 'complete' | 'incomplete' | 'failed' = 'complete') => ({
   directory,
+  elsewhere: null,
   state,
   time: '2026-01-01T00:00:00.000Z',
   panic: 'Kernel panic - not syncing: x',
@@ -55,6 +56,16 @@ test('dumps of the last crash are labelled, once in a boot', () => {
   findLastCrash([settings], service);
   labelDumps([settings], service);
   expect(service.labelled).toEqual(['/var/crash/old', '/var/crash/new']);
+});
+
+test('of a dump that is elsewhere it says where', () => {
+  findLastCrash([settings], service);
+  service.bootId = 'boot-2';
+  const elsewhere = { place: 'kdump@vault:/srv/x', file: 'vmcore.flat', bytes: 1 };
+  service.dumps = [{ ...dump('/var/lib/kdump/crashes/x'), elsewhere }];
+  expect(findLastCrash([settings], service)?.directory).toBe('kdump@vault:/srv/x');
+  service.bootId = 'boot-3';
+  expect(findLastCrash([settings], service)).toBeNull();
 });
 
 test('in words', () => {
@@ -117,7 +128,7 @@ describe('a boot that did not end with a shutdown', () => {
 
   test('may have left one where nobody can look', () => {
     expect(describeCrash(findLastCrash([nowhere, nowhere], service)!)).toMatch(
-      /no dump of it was found: it could not be looked for in ssh kdump@vault \(they are in \/srv\/dumps on vault\)$/,
+      /no dump of it was found: it could not be looked for in ssh kdump@vault \(its dumps are in \/srv\/dumps on vault\)$/,
     );
   });
 });

@@ -13,6 +13,8 @@ import { leastFree, mebibytes } from './reaching.ts';
 /** A console at 115200 baud is slower than the collector: a line of progress every few seconds is enough. */
 const secondsBetweenLines = 5;
 const secondsBetweenSamples = 1;
+/** Writing everything to a server and waiting for it costs time: not too often. */
+const secondsBetweenChecks = 30;
 /** The step that writes, in the words of the collector and of the plain copy. */
 const writingLabel = /^Copying/;
 
@@ -72,7 +74,11 @@ function collectTo(capture: Capture, output: DumpOutput, hooks: CollectHooks): u
 
 function bytesThere(output: DumpOutput): number | null {
   if (output.kind === 'stream') return output.stream.bytes;
-  return statSync(output.path, { throwIfNoEntry: false })?.size ?? null;
+  try {
+    return statSync(output.path).size;
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -88,6 +94,7 @@ function collectHooks(
   const bound = config.stallSeconds === null ? collectBound : config.stallSeconds + smallFileBound / 2;
   let lastLine = machine.uptime();
   let lastSample = lastLine;
+  let lastCheck = lastLine;
   let label = '';
   let labelBegan = lastLine;
   let lines = 0;
@@ -110,6 +117,10 @@ function collectHooks(
         });
       promiseToWrite(capture, bound);
       sampleMemory(capture);
+      if (now - lastCheck >= secondsBetweenChecks) {
+        capture.target!.checkDump();
+        lastCheck = machine.uptime();
+      }
       if (now - lastLine < secondsBetweenLines) return;
       lastLine = now;
       measure();

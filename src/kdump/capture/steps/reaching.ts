@@ -4,6 +4,7 @@ import { type Capture, currentResult, places } from '../context.ts';
 import type { TargetResult } from '../report.ts';
 import { findPanicLine, toJson } from '../report.ts';
 import { openTarget } from '../targets/open-target.ts';
+import type { Target } from '../targets/target.ts';
 import { testDirectoryName, testStatus, testStatusName } from '../test-handshake.ts';
 import { recordOn } from './recording.ts';
 
@@ -57,19 +58,23 @@ const newResult = (target: string, kind: string): TargetResult => ({
   error: null,
 });
 
-/** HOST-YYYY-MM-DD-HH:MM:SS in UTC, of the crash where its time is known; or the name by which a test looks for it. */
 export function makeDirectory(capture: Capture): void {
-  const { config, machine, report, log, current } = capture;
+  const { config, machine, log, current } = capture;
   const target = capture.target!;
   const { path = config.path } = places(config)[current]!;
-  report.crashTime ??= machine.now().toISOString();
-  const stamp = report.crashTime.slice(0, 19).replace('T', '-');
+  capture.directory = target.makeDirectory(path, directoryName(capture));
   const { testId } = machine.boot;
-  const name = testId === null ? `${config.host}-${stamp}` : testDirectoryName(testId);
-  capture.directory = target.makeDirectory(path, name);
   currentResult(capture).directory = capture.directory;
   if (testId !== null) target.writeFile(testStatusName, testStatus('fail', testId));
   log.say(`saving to ${capture.directory} on ${target.name}`);
+}
+
+/** HOST-YYYY-MM-DD-HH:MM:SS in UTC, of the crash where its time is known; or the name by which a test looks for it. */
+export function directoryName({ config, machine, report }: Capture): string {
+  report.crashTime ??= machine.now().toISOString();
+  const stamp = report.crashTime.slice(0, 19).replace('T', '-');
+  const { testId } = machine.boot;
+  return testId === null ? `${config.host}-${stamp}` : testDirectoryName(testId);
 }
 
 /** A run before this one has made it. */
@@ -82,12 +87,16 @@ export function writeMarker({ target, report }: Capture): void {
   target!.holdRoom();
 }
 
-export function saveDmesg({ target, machine, tools, report, log }: Capture): void {
+export function saveDmesg(capture: Capture): void {
+  saveDmesgOn(capture.target!, capture);
+}
+
+export function saveDmesgOn(target: Target, { machine, tools, report, log }: Capture): void {
   const dmesg = Buffer.from(tools.extractDmesg(machine.boot.vmcore), 'latin1');
   // Found before it is saved: a full disk shall not hide the cause of the crash.
   report.panic = findPanicLine(dmesg.toString());
   log.say(`the kernel died with: ${report.panic ?? 'no line that says why'}`);
-  target!.writeFile(dmesgName, dmesg);
+  target.writeFile(dmesgName, dmesg);
   log.say(`saved ${dmesgName} (${dmesg.length} bytes)`);
 }
 

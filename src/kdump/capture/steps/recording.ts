@@ -41,12 +41,7 @@ export function recordOn(capture: Capture, target: Target): boolean {
   if (report.state !== 'complete')
     attempt(() => target.writeFile('vmcore-failed.txt', describeFailure(report)));
   log.say(`capture ${report.state} on ${target.name}`);
-  attempt(() =>
-    target.writeFile(
-      'kexec-dmesg.log',
-      `${log.text()}\n--- log of the capture kernel ---\n${machine.kernelLog()}`,
-    ),
-  );
+  attempt(() => target.writeFile(captureLogName, captureLog(capture)));
   const recorded = attempt(() => {
     const { 'dump.json': _, ...files } = target.files();
     report.files = files;
@@ -57,6 +52,11 @@ export function recordOn(capture: Capture, target: Target): boolean {
     attempt(() => target.writeFile(testStatusName, testStatus('success', testId)));
   return recorded;
 }
+
+export const captureLogName = 'kexec-dmesg.log';
+/** Everything that the capture and its kernel have said. */
+export const captureLog = ({ log, machine }: Capture): string =>
+  `${log.text()}\n--- log of the capture kernel ---\n${machine.kernelLog()}`;
 
 /** The target that the account goes to: the one in use, or the last that has a directory of this dump. */
 export function record(capture: Capture): void {
@@ -95,8 +95,8 @@ export function actionOf({ config, saved, refused }: Capture): Capture['config']
 }
 
 /** Notes what went wrong in a step, and says it. */
-export function fail({ report, log }: Capture, step: string, error: unknown): CaptureError {
-  const failure = toCaptureError(step, error);
+export function fail({ report, log, current }: Capture, step: string, error: unknown): CaptureError {
+  const failure = toCaptureError(step, error, report.targets[current]?.kind);
   report.errors.push(failure);
   log.say(`${step} failed: ${failure.message}`);
   if (failure.fix !== undefined) log.say(failure.fix);

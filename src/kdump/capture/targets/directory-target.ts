@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { KdumpError } from '../../../lib/errors.ts';
 import { finishDurably, incompleteName, syncDirectory, writeFileDurably } from '../../../system/durable.ts';
@@ -9,6 +19,8 @@ export type Mounting = {
   readonly name: string;
   /** Where it is mounted. */
   readonly mountPoint: string;
+  /** It is on another machine, which may go. */
+  readonly isRemote?: boolean;
   reach(): void;
   leave(failed: boolean): void;
 };
@@ -25,6 +37,8 @@ export class DirectoryTarget implements Target {
   readonly #mounting: Mounting;
   /** The dump's own. */
   #directory: string | undefined;
+  /** The dump, for checkDump(). */
+  #watched: number | undefined;
 
   constructor(mounting: Mounting) {
     this.name = mounting.name;
@@ -72,7 +86,17 @@ export class DirectoryTarget implements Target {
     return { kind: 'file', path: incompleteName(this.pathOf(dumpName)) };
   }
 
+  checkDump(): void {
+    // A disk says at once what it cannot write. A server that is gone is noticed when the cache is written to it, and until
+    // then writes go on and on.
+    const path = incompleteName(this.pathOf(dumpName));
+    if (this.#mounting.isRemote !== true || !existsSync(path)) return;
+    this.#watched ??= openSync(path, 'r');
+    fsyncSync(this.#watched);
+  }
+
   finishDump(): FinishedDump {
+    this.#endWatch();
     const path = this.pathOf(dumpName);
     finishDurably(incompleteName(path), path);
     return { file: dumpName, bytes: statSync(path).size, sha256: null };
@@ -83,7 +107,12 @@ export class DirectoryTarget implements Target {
   }
 
   makeRoom(): void {
-    rmSync(this.pathOf(reserveName), { force: true });
+    try {
+      this.#endWatch();
+      rmSync(this.pathOf(reserveName), { force: true });
+    } catch {
+      // A target that does not even remove a file has other troubles, which are told.
+    }
   }
 
   files(): Record<string, number> {
@@ -97,6 +126,13 @@ export class DirectoryTarget implements Target {
 
   leave(failed: boolean): void {
     this.#mounting.leave(failed);
+  }
+
+  #endWatch(): void {
+    if (this.#watched === undefined) return;
+    const fd = this.#watched;
+    this.#watched = undefined;
+    closeSync(fd);
   }
 
   pathOf(name: string): string {

@@ -63,6 +63,7 @@ export function mountedByUs(
   return {
     name,
     mountPoint,
+    isRemote,
     reach() {
       if (machine.isMounted(mountPoint)) return;
       mkdirSync(mountPoint, { recursive: true });

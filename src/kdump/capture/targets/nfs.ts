@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { KdumpError } from '../../../lib/errors.ts';
 import type { NfsTarget } from '../config.ts';
 import type { Mounting } from './directory-target.ts';
+import { keepTrying } from './keep-trying.ts';
 import { mountBound, mountedByUs, type Place } from './mountings.ts';
 
 /** Versions in the order in which they are tried where none is asked for. */
@@ -13,6 +14,8 @@ const otherVersion = /EPROTONOSUPPORT|EINVAL|EPFNOSUPPORT/;
  * Behind the options of the configuration, since the last one counts. Locks need a daemon, and nobody else writes here.
  */
 const bounded = ['soft', 'timeo=100', 'retrans=2', 'nolock'];
+/** A server, or the way to it, that may still come up. */
+const notYet = /EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|ENETDOWN|ETIMEDOUT|ECONNREFUSED|ECONNRESET/;
 /** For mount.nfs, which is not needed: the kernel mounts by itself when it is told the address. */
 const forMountNfs =
   /^(bg|fg|retry=.*|addr=.*|clientaddr=.*|hard|soft|softerr|timeo=.*|retrans=.*|lock|nolock|(nfs)?vers=.*)$/;
@@ -44,7 +47,9 @@ export function onNfs(place: Place, target: NfsTarget): Mounting {
       }
     }
   };
-  return mountedByUs(place, name, mount, true);
+  const keepMounting = (): void =>
+    keepTrying(place, mount, ({ facts: { errno } }) => notYet.test(`${errno}`));
+  return mountedByUs(place, name, keepMounting, true);
 }
 
 /** The kernel knows no names: the network plan has the address that the name stood for when the machine was armed. */

@@ -93,6 +93,8 @@ export class RawTarget implements Target {
     return finished;
   }
 
+  checkDump(): void {}
+
   holdRoom(): void {}
 
   makeRoom(): void {}

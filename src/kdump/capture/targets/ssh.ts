@@ -5,15 +5,19 @@ import type { Beside } from '../../../system/beside.ts';
 import type { SshTarget as SshSettings } from '../config.ts';
 import type { Ended } from '../machine.ts';
 import { countedStream, type DumpStream } from './dump-stream.ts';
+import { keepTrying } from './keep-trying.ts';
 import type { Place } from './mountings.ts';
 import { remoteCommand, sshArguments } from './ssh-command.ts';
 import type { DumpOutput, FinishedDump, Space, Target } from './target.ts';
 
 /** Seconds for one request that is not the dump; ssh itself gives up a silent server after 15 + 3 × 10. */
 const requestBound = 90;
-/** How long a server that cannot be reached is tried again: a link may need so long to carry anything. */
-const reachBound = 60;
-const reachPause = 3;
+/** A server may take long to have all of a large dump on its disk. One that is gone ends ssh much sooner. */
+const settleBound = 3600;
+/** Between two signs of life of a wait. */
+const slice = 60;
+/** What ssh ends with when it is at fault itself, and not what runs on the other side. */
+const sshFailed = 255;
 /** It says so by itself when the account is at fault, and then trying again is of no use. */
 const refusal = /Permission denied|Host key verification failed|REMOTE HOST IDENTIFICATION/;
 const incompleteName = 'vmcore-incomplete';
@@ -42,20 +46,13 @@ export class SshTarget implements Target {
   }
 
   reach(): void {
-    const { machine, say } = this.#place;
-    const until = machine.uptime() + reachBound;
-    for (;;) {
-      try {
-        this.#request(['hello']);
-        say(`logged in as ${this.name}`);
-        return;
-      } catch (error) {
-        const message = error instanceof KdumpError ? error.message : '';
-        if (message === '' || refusal.test(message) || machine.uptime() >= until) throw error;
-        say(`${message}; trying again`);
-        machine.sleep(reachPause);
-      }
-    }
+    keepTrying(
+      this.#place,
+      () => this.#request(['hello']),
+      ({ code, message, facts: { status } }) =>
+        code === 'timed-out' || (status === sshFailed && !refusal.test(message)),
+    );
+    this.#place.say(`logged in as ${this.name}`);
   }
 
   makeDirectory(parent: string, name: string): string {
@@ -86,10 +83,7 @@ export class SshTarget implements Target {
   }
 
   openDump(): DumpOutput {
-    const process = this.#place.machine.feed('ssh', [
-      ...this.#arguments(),
-      remoteCommand(['stream', this.#directory, incompleteName]),
-    ]);
+    const process = this.#feed(['stream', this.#directory, incompleteName]);
     const send = openByteStream(process.stdin!, this.name, this.#patience);
     const stream = countedStream((pieces) => {
       try {
@@ -105,23 +99,16 @@ export class SshTarget implements Target {
   finishDump(): FinishedDump {
     const { process, stream } = this.#sending!;
     this.#sending = undefined;
-    closeSync(process.stdin!);
-    this.#place.machine.promise(this.#patience + requestBound);
-    const status = process.wait(this.#patience);
-    const said = process.said();
-    process.kill();
-    process.close();
-    if (status === undefined)
-      throw new KdumpError(
-        'stalled',
-        `${this.name} did not take the end of the dump within ${this.#patience} s`,
-      );
-    if (status !== 0) throw failed(this.name, status, said);
+    this.#end(process, this.#patience, 'take the end of the dump');
     const { bytes } = stream;
-    this.#request(['finish', this.#directory, incompleteName, this.#dumpName, String(bytes)]);
+    const words = ['finish', this.#directory, incompleteName, this.#dumpName, String(bytes)];
+    this.#end(this.#feed(words), settleBound, 'make the dump durable');
     this.#files[this.#dumpName] = bytes;
     return { file: this.#dumpName, bytes, sha256: stream.sha256() };
   }
+
+  /** ssh ends when the server is gone, and the stream tells. */
+  checkDump(): void {}
 
   holdRoom(): void {}
 
@@ -159,6 +146,26 @@ export class SshTarget implements Target {
     const ended = machine.run('ssh', [...this.#arguments(), remoteCommand(words)], requestBound, input);
     if (ended.status !== 0) throw failed(this.name, ended.status, ended.said);
     return ended;
+  }
+
+  #feed(words: readonly string[]): Beside {
+    return this.#place.machine.feed('ssh', [...this.#arguments(), remoteCommand(words)]);
+  }
+
+  /** Says that no more follows, and waits until the other side has ended well. */
+  #end(process: Beside, seconds: number, what: string): void {
+    closeSync(process.stdin!);
+    let status: number | undefined;
+    for (let waited = 0; status === undefined && waited < seconds; waited += slice) {
+      this.#place.machine.promise(2 * slice);
+      status = process.wait(Math.min(slice, seconds - waited));
+    }
+    const said = process.said();
+    process.kill();
+    process.close();
+    if (status === undefined)
+      throw new KdumpError('stalled', `${this.name} did not ${what} within ${seconds} s`);
+    if (status !== 0) throw failed(this.name, status, said);
   }
 
   /** A pipe only says that its reader has gone; ssh says why. */

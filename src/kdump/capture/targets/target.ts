@@ -23,6 +23,8 @@ export type Target = {
   writeFile(name: string, content: string | Uint8Array): void;
   /** Begins the dump, under a name that says that it is not whole. */
   openDump(): DumpOutput;
+  /** Throws when what was written of it so far cannot get there any more. */
+  checkDump(): void;
   /** Ends it: synced, its size checked, renamed. */
   finishDump(): FinishedDump;
   /** Holds some room, so that the account can be written when the dump has filled the target. */

@@ -78,6 +78,7 @@ export function planRehearsal({
       retention: { count: null, bytes: null, freePercent: null, ageSeconds: null },
       minFree: null,
       rootfs: null,
+      home: null,
       notifications: [],
       network: null,
       ssh: null,

@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { readMounts, unmount } from '../../../system/mount.ts';
+import { readMounts, unmount, unmountByForce } from '../../../system/mount.ts';
 import { run, runOrThrow } from '../../../system/processes.ts';
 import { findBlockDevice, readFileSystemIdentity } from '../../block-devices.ts';
 import type { EffectiveSettings } from '../../config/effective.ts';
@@ -10,6 +10,18 @@ import type { TargetDoors } from './target-test.ts';
 
 const mountBound = 90;
 const sshBound = 120;
+
+const mountDirectory = '/run/kdump-tools';
+/** What the mount points of a process begin with. */
+const mountsOf = (pid: number): string => join(mountDirectory, `target-${pid}-`);
+
+/** Takes away what a trial that had to be ended has left mounted. */
+export function unmountAfter(pid: number): void {
+  for (const { target } of readMounts().filter((mount) => mount.target.startsWith(mountsOf(pid)))) {
+    unmountByForce(target);
+    rmdirSync(target);
+  }
+}
 
 /** The machine that this process runs on. What is mounted for a trial is mounted where only root looks. */
 export function localTargetDoors(settings: EffectiveSettings): TargetDoors {
@@ -23,8 +35,8 @@ export function localTargetDoors(settings: EffectiveSettings): TargetDoors {
     findDevice: (device) => findBlockDevice(device),
     identify: readFileSystemIdentity,
     mount: (source, fstype, options) => {
-      mkdirSync('/run/kdump-tools', { recursive: true, mode: 0o700 });
-      const mountPoint = mkdtempSync(join('/run/kdump-tools', 'target-'));
+      mkdirSync(mountDirectory, { recursive: true, mode: 0o700 });
+      const mountPoint = mkdtempSync(mountsOf(process.pid));
       chmodSync(mountPoint, 0o700);
       try {
         // mount(8), not mount(2): it knows the helpers of file systems that need one, and it can be ended.

@@ -14,6 +14,12 @@ export type TargetOutcome = {
 /** Tries steps one after the other and keeps what came of each. */
 export class Trial {
   readonly steps: TriedStep[] = [];
+  readonly #tell: (step: TriedStep) => void;
+
+  /** @param tell is told of each step once it is over */
+  constructor(tell: (step: TriedStep) => void = () => {}) {
+    this.#tell = tell;
+  }
 
   /** @param action gives the detail that is worth telling */
   try(step: string, action: () => string): void {
@@ -22,11 +28,14 @@ export class Trial {
 
   /** As try(), also after a failure: for what cleans up. */
   always(step: string, action: () => string): void {
+    let tried: TriedStep;
     try {
-      this.steps.push({ step, ok: true, detail: action() });
+      tried = { step, ok: true, detail: action() };
     } catch (error) {
-      this.steps.push({ step, ok: false, detail: describeError(error) });
+      tried = { step, ok: false, detail: describeError(error) };
     }
+    this.steps.push(tried);
+    this.#tell(tried);
   }
 
   get failed(): boolean {

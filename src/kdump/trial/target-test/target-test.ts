@@ -4,7 +4,7 @@ import { KdumpError } from '../../../lib/errors.ts';
 import type { EffectiveSettings } from '../../config/effective.ts';
 import { describeTarget, type Target } from '../../config/target.ts';
 import { tryDirectory } from './directory.ts';
-import { type TargetOutcome, Trial } from './outcome.ts';
+import { type TargetOutcome, Trial, type TriedStep } from './outcome.ts';
 import { type Ssh, trySsh } from './ssh.ts';
 
 /** What trying a target needs of the machine. */
@@ -25,9 +25,17 @@ export type TargetDoors = {
 /** A server that does not answer ends the trial instead of holding it for ever. */
 const nfsBound = 'soft,timeo=100,retrans=2,retry=0';
 
-/** Tries one target as the capture will use it, and leaves it as it was. */
-export function testTarget(target: Target, settings: EffectiveSettings, doors: TargetDoors): TargetOutcome {
-  const trial = new Trial();
+/**
+ * Tries one target as the capture will use it, and leaves it as it was.
+ * @param tell is told of each step once it is over
+ */
+export function testTarget(
+  target: Target,
+  settings: EffectiveSettings,
+  doors: TargetDoors,
+  tell?: (step: TriedStep) => void,
+): TargetOutcome {
+  const trial = new Trial(tell);
   switch (target.kind) {
     case 'directory':
       tryDirectory(trial, target.path, settings.limits.minFree);

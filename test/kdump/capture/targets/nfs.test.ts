@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CaptureConfig } from '../../../../src/kdump/capture/config.ts';
 import { runCapture } from '../../../../src/kdump/capture/flow.ts';
+import { DirectoryTarget } from '../../../../src/kdump/capture/targets/directory-target.ts';
 import { KdumpError } from '../../../../src/lib/errors.ts';
 import { type Fake, fakeMachine, config as plain } from '../fake-machine.ts';
 
@@ -62,6 +63,47 @@ describe('an NFS target', () => {
     };
     await runCapture(config({}), { ...fake.machine, mount }, fake.tools);
     expect(tried).toBe(1);
+  });
+
+  it('that cannot be reached yet is tried for a while', async () => {
+    const mountWhenUp = (at: number, errno: string) => ({
+      ...fake.machine,
+      mount: (...args: Parameters<typeof fake.machine.mount>): void => {
+        if (fake.clock < at) throw new KdumpError('mount', `no (${errno})`, { facts: { errno } });
+        fake.machine.mount(...args);
+      },
+    });
+    const late = await runCapture(config({}), mountWhenUp(40, 'EHOSTUNREACH'), fake.tools);
+    expect(late.report.state).toBe('complete');
+    expect(fake.lines.join('\n')).toContain('no (EHOSTUNREACH); trying again');
+    fake.clock = 3;
+    const never = await runCapture(config({}), mountWhenUp(1000, 'ETIMEDOUT'), fake.tools);
+    expect(never.report.targets[0]?.error?.message).toContain('ETIMEDOUT');
+    expect(fake.clock).toBeLessThan(70);
+  });
+
+  it('that takes bytes and loses them is noticed before the end', async () => {
+    const broken = Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO' });
+    const checks: number[] = [];
+    const checkDump = vi.spyOn(DirectoryTarget.prototype, 'checkDump').mockImplementation(() => {
+      checks.push(fake.clock);
+      if (checks.length === 2) throw broken;
+    });
+    const collect: typeof fake.tools.collect = (argv, hooks, to) => {
+      for (let second = 0; second < 1000; second++) {
+        fake.clock++;
+        hooks.progress('Copying data', second, 1000);
+      }
+      return fake.tools.collect(argv, hooks, to);
+    };
+    const { report } = await runCapture(config({}), fake.machine, { ...fake.tools, collect });
+    checkDump.mockRestore();
+    expect(checks).toEqual([33, 63]);
+    expect(report.targets[0]?.error).toMatchObject({
+      step: 'collect',
+      code: 'EIO',
+      message: expect.stringContaining('the server does not answer'),
+    });
   });
 
   it('is let go by force when it did not take the dump', async () => {

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CaptureConfig } from '../../../../src/kdump/capture/config.ts';
 import { runCapture } from '../../../../src/kdump/capture/flow.ts';
 import type { CaptureMachine } from '../../../../src/kdump/capture/machine.ts';
@@ -133,6 +133,38 @@ describe('an ssh target', () => {
     const { report } = await runCapture(config(), machine, tools);
     expect(report.state).toBe('complete');
     expect(fake.lines.join('\n')).toContain('No route to host; trying again');
+  });
+
+  it('that refuses by itself is not asked again', async () => {
+    fakeSsh('echo "kdump-receive: refused: this account only takes dumps" >&2; exit 1');
+    const { report } = await runCapture(config(), machine, tools);
+    expect(report.targets[0]?.error?.message).toContain('only takes dumps');
+    expect(readFileSync(join(fake.root, 'ssh.log'), 'utf8').match(/-l kdump/g)).toHaveLength(1);
+  });
+
+  it('may take its time to make the dump durable', async () => {
+    fakeSsh('case $command in *"kdump-receive \'finish\'"*) sleep 0.3;; esac');
+    const wait = vi.fn<(seconds: number) => void>();
+    const feed: CaptureMachine['feed'] = (program, args) => {
+      const beside = startBeside(program, args, { stdin: 'pipe' });
+      if (!args.at(-1)!.includes(" 'finish' ")) return beside;
+      return {
+        pid: beside.pid,
+        stdin: beside.stdin,
+        status: () => beside.status(),
+        said: () => beside.said(),
+        kill: () => beside.kill(),
+        close: () => beside.close(),
+        wait: (seconds) => {
+          wait(seconds);
+          // The first slices pass in no time.
+          return wait.mock.calls.length < 3 ? undefined : beside.wait(60);
+        },
+      };
+    };
+    const { report } = await runCapture(config(), { ...machine, feed }, tools);
+    expect(report).toMatchObject({ state: 'complete', errors: [] });
+    expect(wait.mock.calls).toEqual([[60], [60], [60]]);
   });
 
   it('that goes in the middle of the dump leaves it incomplete, and says what ssh said', async () => {

@@ -41,8 +41,8 @@ sleep infinity
 `;
 
 const serving = /\blab: serving/;
-/** Seconds for a boot. */
-const patience = 120;
+/** Seconds for a boot, beside other guests. */
+const patience = 360;
 /** Seconds for a shutdown, which systemd begins when it sees the power button. */
 const shutdown = 60;
 
