@@ -123,6 +123,8 @@ function bondOptions(data: Readonly<Record<string, unknown>>): BondLink['options
   return bondFiles.flatMap(([key, file]) => {
     const value = data[key];
     if (value === undefined || value === null) return [];
+    // ip prints it in every mode, the kernel takes it in one.
+    if (key === 'ad_lacp_rate' && data.mode !== '802.3ad') return [];
     // ARP monitoring is not carried over; without any monitoring a bond does not notice that its link is down.
     if (key === 'miimon' && Number(value) === 0) return [[file, defaultMiimon] as const];
     return [[file, String(value)] as const];

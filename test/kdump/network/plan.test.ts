@@ -121,9 +121,16 @@ describe('planNetwork', () => {
   it('leaves a bond the address that it takes of its first member by itself', () => {
     const links = [
       card('eth0', { master: 'bond0', permaddr: mac(1) }),
-      card('bond0', { linkinfo: { info_kind: 'bond' }, addr_info: [v4('10.0.0.2')] }),
+      card('bond0', {
+        linkinfo: { info_kind: 'bond', info_data: { mode: 'active-backup', ad_lacp_rate: 'slow' } },
+        addr_info: [v4('10.0.0.2')],
+      }),
     ];
-    expect(planNetwork(facts(links, via('bond0'))).links).toMatchObject([{}, { kind: 'bond', setMac: null }]);
+    expect(planNetwork(facts(links, via('bond0'))).links).toMatchObject([
+      {},
+      // The kernel takes a rate of LACP only where that is spoken.
+      { kind: 'bond', setMac: null, options: [['mode', 'active-backup']] },
+    ]);
   });
 
   const bridge = card('br0', {
