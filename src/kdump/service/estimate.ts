@@ -40,7 +40,10 @@ export type Estimate = {
 const runtimeBytes = 16 * MIB;
 /** Per-CPU areas, stacks and page tables of one CPU more. */
 const runtimePerCpu = 2 * MIB;
-/** Node with the collector: its own memory, the buffers of one thread, pages of programs that are read again when dropped. */
+/**
+ * Node with the collector: its own memory, the buffers of one thread, pages of programs that are read again when dropped.
+ * The report is made before it is there, and takes less.
+ */
 const collectorBytes = 56 * MIB;
 const workerBytes = 12 * MIB;
 const largeModule = 4 * MIB;

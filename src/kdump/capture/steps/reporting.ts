@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KdumpError } from '../../../lib/errors.ts';
-import type { Capture } from '../context.ts';
-import { sampleMemory } from '../context.ts';
+import { printable } from '../../dumps/describe.ts';
+import { type Capture, sampleMemory } from '../context.ts';
 import { reportNames, summaryIn } from '../crash-report.ts';
 import { reportSeconds } from './bounds.ts';
 
@@ -41,7 +41,8 @@ export function saveReport(capture: Capture): void {
     };
     tools.makeReport(machine.boot.vmcore, directory, bounds, () => sampleMemory(capture));
     report.summary = summaryIn(directory);
-    log.say(report.summary ?? 'the report does not say what happened');
+    // Names of tasks and files are in it, and this goes to a terminal.
+    log.say(printable(report.summary ?? 'the report does not say what happened'));
   }
   for (const name of reportNames) target!.writeFile(name, readFileSync(join(directory, name)));
   log.say(`saved ${reportNames.join(' and ')}`);

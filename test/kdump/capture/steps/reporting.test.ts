@@ -51,6 +51,18 @@ it('lies beside the log before the dump is begun, for its owner alone', async ()
   expect(fake.dumpJson()).toMatchObject({ state: 'complete', summary, errors: [] });
 });
 
+it('sends nothing to the console that a terminal would obey', async () => {
+  await run(config, {
+    makeReport: (_vmcore, directory) => {
+      mkdirSync(directory);
+      writeFileSync(join(directory, 'report.json'), JSON.stringify({ summary: 'the task was \x1b[2J' }));
+      writeFileSync(join(directory, 'report.html'), '');
+    },
+  });
+  expect(fake.lines.join('\n')).toContain('the task was \\x1b[2J');
+  expect(fake.dumpJson().summary).toBe('the task was \x1b[2J');
+});
+
 it('is not made when the settings say so', async () => {
   const outcome = await run({ ...config, report: false });
   expect(calls).toEqual([]);
