@@ -16,9 +16,10 @@ export type Verb = {
   readonly load: () => Promise<VerbModule>;
 };
 
-/** Verbs for packages, not for people; the name is kdump-utils'. */
+/** Verbs for packages, not for people; the names are kdump-utils'. */
 export const internalVerbs: Readonly<Record<string, Pick<Verb, 'load'>>> = {
   '_reset-crashkernel-after-update': { load: () => import('./renew-crashkernel.ts') },
+  '_reset-crashkernel-for-installed_kernel': { load: () => import('./equip-new-kernel.ts') },
 };
 
 /** Every verb of kdumpctl, loaded when it is asked for. */
