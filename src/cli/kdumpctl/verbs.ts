@@ -63,7 +63,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   estimate: {
     usage: '[--json]',
-    summary: 'Tells how much memory a capture needs, item by item, and how large a dump would be now.',
+    summary:
+      'Tells how much memory a capture needs, item by item, how large a dump would be now, and how much is free on the targets that can be seen from here.',
     load: () => import('./estimate.ts'),
   },
   'get-default-crashkernel': {
