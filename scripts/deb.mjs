@@ -99,6 +99,7 @@ function fill(crashkernel) {
   copyAll('systemd', 'usr/lib/systemd/system', /\.(service|timer|path|target)$/);
   copyAll('systemd', 'usr/lib/systemd/system-generators', /-generator$/);
   copyAll('udev', 'usr/lib/udev/rules.d', /\.rules$/);
+  copyAll('kernel-install', 'usr/lib/kernel/install.d');
   copyAll('dracut', 'usr/lib/dracut/modules.d');
   copyAll('initramfs-tools', 'usr/share/initramfs-tools');
   copyAll('ssh', lib);

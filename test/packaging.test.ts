@@ -71,6 +71,7 @@ it('has everything in its place, owned by root and writable by nobody else', () 
       'usr/lib/systemd/system/kdump.service',
       'usr/lib/systemd/system-generators/kdump-generator',
       'usr/lib/udev/rules.d/98-kdump.rules',
+      'usr/lib/kernel/install.d/92-kdump-tools.install',
       'usr/lib/kdump-tools/kdump-receive',
       'usr/lib/dracut/modules.d/99kdump-tools/module-setup.sh',
       'usr/share/man/man5/kdump.conf.5.gz',

@@ -125,3 +125,18 @@ describe('reset-crashkernel', () => {
     expect(JSON.parse(unknown.stdout)).toMatchObject({ error: 'boot-loader' });
   });
 });
+
+test('verbs for packages are there, and are shown to nobody', () => {
+  // --root is what they do not know: nothing of this machine is touched.
+  const names = ['_reset-crashkernel-after-update', '_reset-crashkernel-for-installed_kernel'];
+  expect(kdumpctl(names[0]!)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('Unknown argument: root'),
+  });
+  expect(kdumpctl(names[1]!, '6.1')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('Unknown argument: root'),
+  });
+  expect(kdumpctl(names[1]!).stderr).toMatch(/Not enough non-option arguments/);
+  expect(kdumpctl('--help').stdout).not.toMatch(/ _/);
+});

@@ -2,7 +2,12 @@ import type { Argv } from 'yargs';
 import { effectiveSettings } from '../../kdump/config/settings.ts';
 import { type Estimate, estimate } from '../../kdump/service/estimate.ts';
 import { readEstimateFacts } from '../../kdump/service/estimate-facts.ts';
-import { type ExpectedDump, expectedDump } from '../../kdump/service/expected-dump.ts';
+import {
+  type ExpectedDump,
+  expectedDump,
+  smallTargets,
+  spaceOnTargets,
+} from '../../kdump/service/expected-dump.ts';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { printJson, warn } from './service.ts';
@@ -25,14 +30,20 @@ export const command: VerbModule['command'] = {
       if (!(error instanceof KdumpError || (error instanceof Error && 'code' in error))) throw error;
       unknown = error.message;
     }
-    if (json) return printJson({ ...estimated, dump, dumpUnknown: unknown });
+    const spaces = spaceOnTargets(settings, doors.root);
+    if (json) return printJson({ ...estimated, dump, dumpUnknown: unknown, spaces });
     print(estimated);
     if (dump !== null)
       row(
         `Expected dump (level ${dump.level})`,
         `${mebibytes(dump.bytes)} of ${mebibytes(dump.memory)}, before compression`,
       );
+    for (const { target, free } of spaces) row(`Free on ${target}`, mebibytes(free));
     for (const warning of estimated.warnings) warn(warning);
+    for (const { target, free } of dump === null ? [] : smallTargets(dump, spaces))
+      warn(
+        `${target} has ${mebibytes(free)} free, and a dump of the machine as it is now has ${mebibytes(dump!.bytes)} before it is compressed`,
+      );
     if (unknown !== null) warn(`how large a dump would be is not known: ${unknown}`);
   },
 };

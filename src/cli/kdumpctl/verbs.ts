@@ -16,9 +16,10 @@ export type Verb = {
   readonly load: () => Promise<VerbModule>;
 };
 
-/** Verbs for packages, not for people; the name is kdump-utils'. */
+/** Verbs for packages, not for people; the names are kdump-utils'. */
 export const internalVerbs: Readonly<Record<string, Pick<Verb, 'load'>>> = {
   '_reset-crashkernel-after-update': { load: () => import('./renew-crashkernel.ts') },
+  '_reset-crashkernel-for-installed_kernel': { load: () => import('./equip-new-kernel.ts') },
 };
 
 /** Every verb of kdumpctl, loaded when it is asked for. */
@@ -62,7 +63,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   estimate: {
     usage: '[--json]',
-    summary: 'Tells how much memory a capture needs, item by item, and how large a dump would be now.',
+    summary:
+      'Tells how much memory a capture needs, item by item, how large a dump would be now, and how much is free on the targets that can be seen from here.',
     load: () => import('./estimate.ts'),
   },
   'get-default-crashkernel': {

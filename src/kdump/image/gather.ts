@@ -42,10 +42,13 @@ export function gather(
   surroundings: ImageSurroundings,
   accounts: string | null,
 ): Gathered {
-  const warnings = settings.targets.flatMap((target) => checkEncryption(target, surroundings.builder));
+  const toRootfs = settings.failureAction === 'dump_to_rootfs';
+  const warnings = [...settings.targets, ...(toRootfs ? [rootDirectory] : [])].flatMap((target) =>
+    checkEncryption(target, surroundings.builder),
+  );
   const [first, ...fallbacks] = settings.targets.map((target) => settleTarget(target, surroundings));
   const settled = [first!, ...fallbacks];
-  const rootfs = settings.failureAction === 'dump_to_rootfs' ? settleRoot(settings, surroundings) : null;
+  const rootfs = toRootfs ? settleRoot(settings, surroundings) : null;
   const home = accounts === null ? null : settleHome(accounts, settings, surroundings, warnings);
   const network = gatherNetwork(settings, settled, warnings);
   const sshTargets = settled.flatMap(({ target }) => (target.kind === 'ssh' ? [target as SshTarget] : []));
@@ -105,8 +108,10 @@ export function gather(
   };
 }
 
+const rootDirectory = { kind: 'directory', path: '/' } as const;
+
 function settleRoot(settings: EffectiveSettings, surroundings: ImageSurroundings): SettledTarget {
-  const { target, modules, dracut } = settleTarget({ kind: 'directory', path: '/' }, surroundings);
+  const { target, modules, dracut } = settleTarget(rootDirectory, surroundings);
   return { target: { ...target, path: settings.path } as CaptureTarget, modules, remote: null, dracut };
 }
 

@@ -1,6 +1,8 @@
 import { liveMemoryUsage } from '../../dump/mem-usage.ts';
 import { collectRequest } from '../capture/collector-words.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
+import { dumpPlaces } from '../dumps/places.ts';
+import { spaceOf } from '../dumps/remove.ts';
 
 /** What a dump would hold if the kernel crashed now; bytes, before anything is compressed. */
 export type ExpectedDump = { readonly level: number; readonly bytes: number; readonly memory: number };
@@ -28,6 +30,19 @@ export function expectedDump(settings: EffectiveSettings, path: string, root: st
   );
   return { level, bytes: (pages.total - excluded) * pageSize, memory: pages.total * pageSize };
 }
+
+/** What is free where dumps of a target are. */
+export type TargetSpace = { readonly target: string; readonly free: number };
+
+/** Of the targets that can be seen from here; the others are not asked. */
+export const spaceOnTargets = (settings: EffectiveSettings, root: string): TargetSpace[] =>
+  dumpPlaces(settings, root).flatMap(({ target, directory }) =>
+    directory === null ? [] : [{ target, free: spaceOf(directory).free }],
+  );
+
+/** Targets that may be too small for the dump, of which nobody knows how far it can be compressed. */
+export const smallTargets = (dump: ExpectedDump, spaces: readonly TargetSpace[]): TargetSpace[] =>
+  spaces.filter(({ free }) => free < dump.bytes);
 
 /** The first dump level of the collector; 0 for one that filters nothing. @throws KdumpError `usage` */
 export function dumpLevel(collector: readonly string[]): number {

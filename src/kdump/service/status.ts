@@ -179,8 +179,8 @@ function inputsItem({ state, stateProblem, changed }: StatusFacts): StatusItem {
   return item(
     name,
     'warn',
-    `changed since: ${changed.slice(0, mostNamed).join(', ')}${more}`,
-    'kdumpctl restart',
+    `changed since the machine was armed: ${changed.slice(0, mostNamed).join(', ')}${more}`,
+    'kdumpctl restart arms it with what is there now.',
   );
 }
 
@@ -189,7 +189,8 @@ function targetItems({ read, state }: StatusFacts): StatusItem[] {
     const described = describeTarget(target);
     const name = `target ${described}`;
     const tried = state.targets.find((record) => record.target === described);
-    if (tried === undefined) return item(name, 'unknown', 'not tried yet', 'kdumpctl target test');
+    if (tried === undefined)
+      return item(name, 'unknown', 'not tried yet', 'kdumpctl target test writes there as a capture does.');
     return tried.reachable
       ? item(name, 'ok', `written at ${spoken(tried.at)}`)
       : item(

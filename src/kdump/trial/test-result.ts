@@ -38,16 +38,21 @@ function outcomeOf(
   ask: (name: string) => Answer | null | undefined,
 ): Outcome | undefined {
   const name = testDirectoryName(id);
-  const dump = dumps.find((one) => one.name === name);
-  if (dump !== undefined) {
-    const passed = saysSuccess(dump, id);
-    return { passed, detail: passed ? whereOf(dump) : `the dump in ${whereOf(dump)} is ${dump.state}` };
-  }
+  // Of several targets each may have one: an account of why it could not take the dump, or the dump.
+  const found = dumps.filter((dump) => dump.name === name || dump.name.startsWith(`${name}-`));
+  const saved = found.find((dump) => saysSuccess(dump, id));
+  if (saved !== undefined) return { passed: true, detail: whereOf(saved) };
   const answer = ask(name);
   if (answer === undefined) return undefined;
-  if (answer === null) return { passed: false, detail: 'no dump of the test was found' };
-  const passed = isSuccess(answer.line, id);
-  return { passed, detail: passed ? answer.where : `the capture did not succeed: ${answer.where}` };
+  if (answer !== null && isSuccess(answer.line, id)) return { passed: true, detail: answer.where };
+  const [failed] = found;
+  if (failed !== undefined)
+    return { passed: false, detail: `the dump in ${whereOf(failed)} is ${failed.state}` };
+  return {
+    passed: false,
+    detail:
+      answer === null ? 'no dump of the test was found' : `the capture did not succeed: ${answer.where}`,
+  };
 }
 
 /** By the file of the handshake; where it is missing, by the dump itself. */

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readSettings } from '../../../src/kdump/config/settings.ts';
 import { type EstimateFacts, estimate, measuredNeed } from '../../../src/kdump/service/estimate.ts';
-import { dumpLevel } from '../../../src/kdump/service/expected-dump.ts';
+import { dumpLevel, smallTargets, spaceOnTargets } from '../../../src/kdump/service/expected-dump.ts';
 import { errorOf } from '../../kexec/fixtures.ts';
+import { withRoot } from '../config/fixtures.ts';
 
 const MIB = 2 ** 20;
 /** The cloud kernel and image for which crashkernel=160M is enough, and 136M the least that ever worked. */
@@ -95,4 +96,24 @@ test('the dump level of a collector', () => {
   expect(dumpLevel(['makedumpfile', '-c'])).toBe(0);
   expect(dumpLevel(['cp'])).toBe(0);
   expect(errorOf(() => dumpLevel(['makedumpfile', '--nonsense'])).message).toMatch(/nonsense/);
+});
+
+test('targets that may be too small for a dump', () => {
+  const dump = { level: 31, bytes: 300 * MIB, memory: 2048 * MIB };
+  const [small, large] = [200, 400].map((mib) => ({ target: `nfs a:/${mib}`, free: mib * MIB }));
+  expect(smallTargets(dump, [small!, large!])).toEqual([small]);
+});
+
+test('free space is told of targets that can be seen, and no other is asked', () => {
+  withRoot({ 'var/crash/x': '' }, (root) => {
+    const targets = [
+      { kind: 'directory', path: '/var/crash' },
+      { kind: 'directory', path: '/none' },
+      { kind: 'ssh', user: 'a', host: 'b' },
+    ] as const;
+    const settings = { ...readSettings(root).settings, targets };
+    expect(spaceOnTargets(settings, root)).toEqual([
+      { target: 'directory /var/crash', free: expect.any(Number) },
+    ]);
+  });
 });

@@ -92,6 +92,20 @@ describe('settleTest', () => {
     expect(settle()).toBeNull();
   });
 
+  it('passes when one of several targets has the dump', () => {
+    writeStatus(directory, { word: 'pending', id: '7', setup: 'abc' });
+    saved({ [statusName]: 'fail kdump_test_id=7', 'vmcore-incomplete': '' });
+    mkdirSync(join(crash, 'kdump-test-7-2'));
+    const files = {
+      [statusName]: 'success kdump_test_id=7',
+      'dump.json': '{"state":"complete"}',
+      vmcore: '',
+    };
+    for (const [name, text] of Object.entries(files))
+      writeFileSync(join(crash, 'kdump-test-7-2', name), text);
+    expect(settle()).toMatchObject({ passed: true, detail: join(crash, 'kdump-test-7-2') });
+  });
+
   it('goes by the dump where that is missing', () => {
     writeStatus(directory, { word: 'pending', id: '7', setup: 'abc' });
     saved({ 'vmcore-incomplete': '' });
@@ -106,6 +120,15 @@ describe('settleTest', () => {
     expect(settle(answer)).toMatchObject({ passed: true, detail: 'there' });
     writeStatus(directory, { word: 'pending', id: '7', setup: 'abc' });
     expect(settle({ ...answer, line: 'fail kdump_test_id=7' })).toMatchObject({ passed: false });
+  });
+
+  it('asks also when there is only an account of what went wrong here', () => {
+    writeStatus(directory, { word: 'pending', id: '7', setup: 'abc' });
+    saved({ [statusName]: 'fail kdump_test_id=7' });
+    expect(settle()).toMatchObject({ passed: false });
+    writeStatus(directory, { word: 'pending', id: '7', setup: 'abc' });
+    const answer = { line: 'success kdump_test_id=7', where: 'there' };
+    expect(settle(answer)).toMatchObject({ passed: true, detail: 'there' });
   });
 
   it('fails where no dump is anywhere', () => {

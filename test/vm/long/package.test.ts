@@ -23,10 +23,12 @@ package() {
   shift
   dpkg "$@" >/disk/results/dpkg-$name 2>&1 || finish "failed: dpkg $*: $(tail -n 3 /disk/results/dpkg-$name | tr '\\n' ' ')"
   look $name
+  say "$name"
 }
 package installed -i /disk/kdump.deb
 systemctl start kdump.service || finish "failed: not armed"
 look started
+say "started"
 systemctl disable --quiet kdump-early.service
 # As if the package had had another default when it was installed.
 mkdir -p ${entry.replace(/\/[^/]*$/, '')}
@@ -36,10 +38,7 @@ package updated -i /disk/kdump.deb
 cp ${entry} /disk/results/entry
 package removed -r kdump-tools-ts
 package again -i /disk/kdump.deb
-systemctl enable --quiet --now kdump.service
-look enabled
-# Only kdump-early.service has armed the machine.
-systemctl stop kdump.service
+# Not the service, but somebody has armed the machine.
 kdumpctl start >/disk/results/by-hand 2>&1
 look by-hand-armed
 package purged -P kdump-tools-ts
@@ -56,9 +55,9 @@ beforeAll(async () => {
     script,
     crashkernel: '256M',
     files: { 'kdump.deb': await debianPackage() },
-    deadline: 400,
+    deadline: 900,
   });
-  await guest.finished(390);
+  await guest.finished(890);
   await guest.read('lab', '/results', join(directory, 'results'));
 });
 afterAll(async () => {
@@ -86,7 +85,6 @@ test('renews a crashkernel= that is its own older default when it is updated', (
 test('unloads when it is removed, and remembers what was switched off', () => {
   expect(read('removed')).toMatch(/loaded 0\n$/);
   expect(read('again')).toBe(units('enabled', 'disabled', 'enabled', 0));
-  expect(read('enabled')).toBe(units('enabled', 'enabled', 'enabled', 1));
 });
 
 test('unloads also what its service has not loaded, and leaves nothing but dumps when it is purged', () => {

@@ -86,6 +86,7 @@ describe('on a disk of its own', () => {
     const road = await walk({
       disks: [512],
       conf: 'raw /dev/vdc\npath /var/crash\n',
+      deadline: 900,
       // The crash is a test, which has to be found on the partition as well.
       beforeCrash: 'kdumpctl test --force >/disk/results/test 2>&1; sync',
     });

@@ -42,10 +42,19 @@ export const usesVariable = (text: string): boolean =>
 
 const linuxOf = (text: string): string | undefined => /^(?:linux|uki|efi)\s+(\S+)/m.exec(text)?.[1];
 
+/** An entry names its kernel as it is seen from its partition; its release counts where the file is just called linux. */
 function isFor(text: string, kernel: string): boolean {
   const linux = linuxOf(text);
-  return linux !== undefined && basename(linux) === basename(kernel);
+  if (linux === undefined) return false;
+  const release = releaseOf(text);
+  const isNamedAlike = basename(linux) === basename(kernel) && /\d/.test(basename(kernel));
+  const isOfRelease =
+    release !== undefined && (kernel.endsWith(`-${release}`) || kernel.includes(`/${release}/`));
+  return kernel.endsWith(linux) || isNamedAlike || isOfRelease;
 }
+
+/** The release of an entry's kernel, where it says one. */
+export const releaseOf = (text: string): string | undefined => /^version\s+(\S+)/m.exec(text)?.[1];
 
 /** The file of an entry's kernel on this machine; the entry may name it as it is seen from its partition. */
 export function kernelFileOf(text: string): string | undefined {

@@ -135,6 +135,17 @@ describe('boot entries', () => {
     });
   });
 
+  test('of the release that is meant, where all kernels are called linux', () => {
+    const named = (release: string) => `version ${release}\nlinux /0a1b/${release}/linux\noptions ro\n`;
+    const files = {
+      'boot/loader/entries/a.conf': named('6.1'),
+      'boot/loader/entries/b.conf': named('6.9'),
+    };
+    const changed = { '/boot/loader/entries/a.conf': named('6.1').replace('ro', `ro crashkernel=${value}`) };
+    for (const path of ['/boot/vmlinuz-6.1', '/boot/0a1b/6.1/linux', '/usr/lib/modules/6.1/vmlinuz'])
+      expect(after(planIn(files, [], { path }))).toEqual(changed);
+  });
+
   test('without options get some', () => {
     const bare = { 'boot/loader/entries/a.conf': 'linux /vmlinuz-6.1\n' };
     expect(after(planIn(bare, []))).toEqual({
