@@ -1,5 +1,5 @@
 import { isMissing } from '../../kernel/memory.ts';
-import { pageFrames, physicalOfPage, vmemmapStart } from '../../kernel/page-of.ts';
+import { describedFrames, physicalOfPage, vmemmapStart } from '../../kernel/page-of.ts';
 import { onStack, taskStack } from '../../kernel/stacks.ts';
 import { vmallocAreas } from '../../kernel/vmalloc.ts';
 import { hasOption } from '../../lib/getopt.ts';
@@ -71,12 +71,15 @@ function* pages(session: Session, word: string | undefined): Generator<string> {
     );
     return;
   }
-  const count = Math.min(pageFrames(session.kernel) ?? 0, mostPages);
-  for (let pfn = 0; pfn < count; pfn++) {
+  let shown = 0;
+  for (const pfn of describedFrames(session.kernel)) {
+    if (shown === mostPages) {
+      yield `kmem: more than ${mostPages} pages: the rest is not shown`;
+      return;
+    }
     const [header, line] = [...pageLines(session, pfn * 4096)];
-    if (pfn === 0) yield header!;
-    // Descriptors of what is no memory are not there.
-    if (!line!.includes('<unmapped>')) yield line!;
+    if (shown++ === 0) yield header!;
+    yield line!;
   }
 }
 
