@@ -1,8 +1,7 @@
 import { known } from '../kernel/core.ts';
-import { globalNumber } from '../kernel/counters.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { kernelLogRecords } from '../kernel/log.ts';
-import { memoryNodes } from '../kernel/memory-nodes.ts';
+import { isMissing } from '../kernel/memory.ts';
 import { lettersOfTaints } from '../kernel/modules.ts';
 import type { PrintkRecord } from '../kernel/printk.ts';
 import { escapeText } from '../kernel/printk-text.ts';
@@ -34,9 +33,9 @@ export function systemFacts(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo'>)
   const uts = readUtsname(core.info, core.memory);
   const records = logRecords(kernel);
   const clock = kernelClock(kernel, records);
-  const khz = globalNumber(kernel, 'cpu_khz', 4) || globalNumber(kernel, 'tsc_khz', 4);
-  const mask = globalNumber(kernel, 'tainted_mask');
-  const commandLine = globalNumber(kernel, 'saved_command_line');
+  const khz = u32(kernel, 'cpu_khz') || u32(kernel, 'tsc_khz');
+  const mask = u64(kernel, 'tainted_mask');
+  const commandLine = u64(kernel, 'saved_command_line');
   const text = commandLine ? kernel.text(commandLine) : undefined;
   return {
     cpus: {
@@ -48,7 +47,7 @@ export function systemFacts(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo'>)
     loadAverage: loadAverage(kernel),
     tasks: kernel.tasks.length,
     uts: uts && decodeUtsname(uts),
-    megahertz: khz ? Number(khz / 1000n) : undefined,
+    megahertz: khz ? Math.floor(khz / 1000) : undefined,
     memory: memoryPages(kernel)?.present,
     panic: panicMessage(records),
     taints: mask === undefined ? undefined : { mask, letters: lettersOfTaints(mask) },
@@ -85,7 +84,7 @@ export function kernelClock(
   kernel: Kernel,
   records: readonly PrintkRecord[] = logRecords(kernel),
 ): { readonly ticks: bigint; readonly hz: number } | undefined {
-  const jiffies = globalNumber(kernel, 'jiffies_64');
+  const jiffies = u64(kernel, 'jiffies_64');
   if (jiffies === undefined) return undefined;
   const clocks = kernel.cpus.map(({ cpu }) => runQueueClock(kernel, cpu) ?? 0n);
   const latest = [...clocks, records.at(-1)?.timestamp ?? 0n].reduce((a, b) => (a > b ? a : b), 0n);
@@ -112,16 +111,23 @@ function loadAverage(kernel: Kernel): number[] | undefined {
 /** Bytes of memory: those that exist, and up to the highest. */
 export function memoryPages(kernel: Kernel): { readonly present: number; readonly span: number } | undefined {
   const { core } = kernel;
+  const table = kernel.symbol('node_data')?.address;
+  const only = kernel.symbol('contig_page_data')?.address;
   const pageSize = core.info.pageSize ?? 4096;
   let [present, span] = [0, 0];
-  for (const { address } of memoryNodes(kernel)) {
+  for (let node = 0; node < maxNodes; node++) {
+    const address = only ?? (table === undefined ? undefined : known(core.u64(table + BigInt(8 * node))));
+    if (address === undefined || (table !== undefined && address === 0n)) break;
     const object = core.type('pglist_data') && core.object('pglist_data', address);
     const read = (member: string): number => known(object?.find(member)?.number()) ?? 0;
     present += read('node_present_pages');
     span = Math.max(span, read('node_start_pfn') + read('node_spanned_pages'));
+    if (only !== undefined) break;
   }
   return present === 0 ? undefined : { present: present * pageSize, span: span * pageSize };
 }
+
+const maxNodes = 1024;
 
 /** Lines with which an oops begins, of all ages. */
 const oopsBegins =
@@ -145,4 +151,15 @@ export function panicMessage(records: readonly PrintkRecord[]): string | undefin
     return first ?? lines[counted]!;
   }
   return panic ?? lines.findLast((line) => /sysrq: Trigger a crash|SysRq : Trigger a crash/i.test(line));
+}
+
+function u64(kernel: Kernel, symbol: string): bigint | undefined {
+  const address = kernel.symbol(symbol)?.address;
+  return address === undefined ? undefined : known(kernel.core.u64(address));
+}
+
+function u32(kernel: Kernel, symbol: string): number | undefined {
+  const address = kernel.symbol(symbol)?.address;
+  const value = address === undefined ? undefined : kernel.core.i32(address);
+  return value === undefined || isMissing(value) ? undefined : value >>> 0;
 }

@@ -54,7 +54,8 @@ function dumpOf(source: DumpSource, paths: readonly string[], isLive: boolean): 
   if (arch === undefined)
     throw new KdumpError('no-arch', `${path}: its header does not tell the architecture`);
   const memory = openKernelMemory(arch, vmcoreinfo, source, source.segments, made?.physBase);
-  const kernel = openKernel(memory, { notes: source.notes });
+  // Notes of a kernel that runs hold no registers.
+  const kernel = openKernel(memory, isLive ? {} : { notes: source.notes });
   return {
     kernel,
     warnings: memory.doubt === undefined ? [] : [`${path}: ${memory.doubt}; what is shown may be wrong`],

@@ -92,9 +92,8 @@ function* belongs(session: Session, address: bigint): Generator<string> {
     yield `${hex(address)} (${symbol.type}) ${name}${symbol.module ? ` [${symbol.module.name}]` : ''}`;
     yield '';
   }
-  const object = kernel.memoryMap.objectAt(address);
-  if (object !== undefined) {
-    yield* slabObjectLines(session, object, address);
+  if (kernel.memoryMap.objectAt(address) !== undefined) {
+    yield* slabObjectLines(session, address);
     yield '';
   }
   const area = vmallocAreas(kernel).areas.find(({ start, end }) => address >= start && address < end);

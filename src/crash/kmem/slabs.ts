@@ -1,5 +1,6 @@
-import type { SlabObject } from '../../kernel/memory-map.ts';
-import { orderOf, type SlabCache, slabCaches, slabCounts } from '../../kernel/slab.ts';
+import { isMissing } from '../../kernel/memory.ts';
+import { headOf, pageOf } from '../../kernel/page-of.ts';
+import { orderOf, type SlabCache, slabAt, slabCaches, slabCounts } from '../../kernel/slab.ts';
 import { parseAddress, usageError } from '../arguments.ts';
 import type { Session } from '../session.ts';
 import { hex } from '../text.ts';
@@ -35,16 +36,19 @@ function cacheLine(kernel: Session['kernel'], cache: SlabCache): string {
 }
 
 /** What kmem ADDRESS says of an object of a slab: its cache, its slab, itself. */
-export function* slabObjectLines(
-  { kernel }: Session,
-  { slab, address: object }: SlabObject,
-  address: bigint,
-): Generator<string> {
+export function* slabObjectLines(session: Session, address: bigint): Generator<string> {
+  const { kernel } = session;
+  const place = kernel.core.memory.translate(address);
+  const head = isMissing(place) ? place : headOf(pageOf(kernel, place.paddr));
+  const slab = isMissing(head) ? undefined : slabAt(kernel, head);
+  if (slab === undefined || slab.cache.stride === 0) return;
   yield header;
   yield cacheLine(kernel, slab.cache);
   yield `  ${'SLAB'.padEnd(18)}${'MEMORY'.padEnd(18)}NODE  TOTAL  ALLOCATED  FREE`;
   const counts = [slab.objects, slab.inUse, slab.objects - slab.inUse];
   yield `  ${hex(slab.descriptor)}  ${hex(slab.start)}     0 ${String(counts[0]).padStart(6)} ${String(counts[1]).padStart(10)} ${String(counts[2]).padStart(5)}`;
+  const object =
+    slab.start + ((address - slab.start) / BigInt(slab.cache.stride)) * BigInt(slab.cache.stride);
   yield '  OBJECT';
   yield `  ${hex(object)}${object === address ? '' : `  (${address - object} bytes before ${hex(address)})`}`;
 }

@@ -2,7 +2,6 @@ import { known } from '../../kernel/core.ts';
 import { type Counter, counterNames, counters } from '../../kernel/counters.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { isMissing } from '../../kernel/memory.ts';
-import { memoryNodes } from '../../kernel/memory-nodes.ts';
 import type { Session } from '../session.ts';
 import { hex, shown } from '../text.ts';
 
@@ -40,11 +39,13 @@ function* columns(list: readonly Counter[], width: number): Generator<string> {
   for (const { name, value } of list) yield `${name.padStart(width)}: ${shown(value)}`;
 }
 
+const mostNodes = 1024;
+
 /** kmem -z: every zone of every node. */
 export function* zoneLines({ kernel }: Session): Generator<string> {
   const zoneType = kernel.core.type('zone');
   const items = kernel.core.type('enum zone_stat_item');
-  for (const node of memoryNodes(kernel)) {
+  for (const node of nodes(kernel)) {
     const data = kernel.object('pglist_data', node.address);
     const zones = data.member('node_zones');
     const id = known(data.find('node_id')?.number()) ?? node.index;
@@ -75,5 +76,17 @@ export function* zoneLines({ kernel }: Session): Generator<string> {
       yield '';
       yield '';
     }
+  }
+}
+
+/** struct pglist_data of each memory node. */
+export function* nodes({ core }: Kernel): Generator<{ readonly index: number; readonly address: bigint }> {
+  const only = core.address('contig_page_data');
+  if (only !== undefined) yield { index: 0, address: only };
+  const table = only === undefined ? core.address('node_data') : undefined;
+  for (let index = 0; table !== undefined && index < mostNodes; index++) {
+    const address = known(core.u64(table + BigInt(8 * index)));
+    if (!address) return;
+    yield { index, address };
   }
 }
