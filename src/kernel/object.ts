@@ -21,17 +21,15 @@ const maxBytes = 2 ** 24;
 /** Characters of a string that a pointer leads to. */
 const maxText = 4096;
 
-type Readable = Pick<VirtualMemory, 'read'>;
-
 /** Something of a type at an address: what drgn calls a reference. Nothing is read before it is asked for. */
 export class KernelObject {
-  readonly #memory: Readable;
+  readonly #memory: VirtualMemory;
   readonly type: CType;
   readonly address: bigint;
   /** The bits that it consists of, when it is a bit-field. */
   readonly bitField: CPlace['bitField'];
 
-  constructor(memory: Readable, type: CType, address: bigint, bitField?: CPlace['bitField']) {
+  constructor(memory: VirtualMemory, type: CType, address: bigint, bitField?: CPlace['bitField']) {
     this.#memory = memory;
     this.type = type;
     this.address = BigInt.asUintN(64, address);
@@ -132,18 +130,6 @@ export class KernelObject {
     return readValue(this.#memory, this.type, this.address, this.bitField);
   }
 
-  /** The same, read now: many members cost one read. Where some of it is missing, it is itself. */
-  fetched(): KernelObject {
-    const bytes = this.bytes();
-    if (isMissing(bytes)) return this;
-    const read = (address: bigint, length: number): Uint8Array | Missing => {
-      const at = Number(address - this.address);
-      const isInside = at >= 0 && at + length <= bytes.length;
-      return isInside ? bytes.subarray(at, at + length) : this.#memory.read(address, length);
-    };
-    return new KernelObject({ read }, this.type, this.address, this.bitField);
-  }
-
   /** Its bytes as they are. */
   bytes(): Uint8Array | Missing {
     return this.#memory.read(this.address, Math.min(this.type.size, maxBytes));
@@ -151,7 +137,7 @@ export class KernelObject {
 }
 
 /** A string that ends with a NUL, at most 4096 characters of it; what lies on a page that is missing ends it. */
-export function readText(memory: Readable, address: bigint): string | Missing {
+export function readText(memory: VirtualMemory, address: bigint): string | Missing {
   let text = '';
   for (let at = address; text.length < maxText; ) {
     const length = Math.min(256, 4096 - Number(at & 0xfffn));
@@ -167,7 +153,7 @@ export function readText(memory: Readable, address: bigint): string | Missing {
 
 /** Everything that lies at an address, as plain values. */
 export function readValue(
-  memory: Readable,
+  memory: VirtualMemory,
   type: CType,
   address: bigint,
   bitField?: CPlace['bitField'],

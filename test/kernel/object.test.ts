@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { btfKind } from '../../src/formats/btf.ts';
 import type { KernelCore } from '../../src/kernel/core.ts';
-import { KernelObject, readText } from '../../src/kernel/object.ts';
+import { readText } from '../../src/kernel/object.ts';
 import { BtfBuilder } from '../helpers/btf.ts';
 import { fakeCore } from '../helpers/kernel.ts';
 
@@ -81,31 +81,4 @@ test('a text ends where the memory does', () => {
   const { core } = sample(new Set([4096]));
   expect(readText(core.memory, start + 4096n - 8n)).toBe('node');
   expect(readText(core.memory, start + 4096n)).toMatchObject({ missing: 'excluded' });
-});
-
-test('an object that was fetched does not look again, but at what lies elsewhere', () => {
-  const { core, at } = sample();
-  let reads = 0;
-  const memory = {
-    read: (address: bigint, length: number) => {
-      reads++;
-      return core.memory.read(address, length);
-    },
-  };
-  const thing = new KernelObject(memory, core.object('thing', at).type, at);
-  const fetched = thing.fetched();
-  expect([fetched.member('id').integer(), fetched.member('high').integer()]).toEqual([-7n, -9n]);
-  expect(fetched.value()).toEqual(thing.value());
-  reads = 0;
-  expect(fetched.member('name').text()).toBe('node');
-  expect(reads).toBe(0);
-  expect(fetched.member('next').text()).toBe('hello');
-  expect(reads).toBe(1);
-});
-
-test('of one that is missing in part, the rest is still there', () => {
-  const { core, at } = sample(new Set([4096]));
-  const thing = core.object('thing', at).fetched();
-  expect(thing.member('id').integer()).toBe(-7n);
-  expect(thing.member('count').integer()).toMatchObject({ missing: 'excluded' });
 });

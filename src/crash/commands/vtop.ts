@@ -89,7 +89,7 @@ function* leafLines({ name, entry }: WalkStep): Generator<string> {
 /** The descriptor of a page, as kmem -p shows it. */
 export function* pageLines({ kernel }: Session, physical: number): Generator<string> {
   yield '      PAGE        PHYSICAL      MAPPING       INDEX CNT FLAGS';
-  const page = pageOf(kernel, physical).fetched();
+  const page = pageOf(kernel, physical);
   const of = (...paths: string[]): string => {
     const member = page.find(...paths);
     return member === undefined
