@@ -28,6 +28,17 @@ export function pageOf(kernel: Kernel, physical: number): KernelObject {
   return kernel.object(type, vmemmapStart(kernel) + pfn * BigInt(type.size));
 }
 
+/** Page frames that have a descriptor, in ascending order: there is none of what is no memory. */
+export function* describedFrames(kernel: Kernel): Generator<number> {
+  const size = kernel.core.object('page', 0n).type.size;
+  const start = vmemmapStart(kernel);
+  const end = start + BigInt((pageFrames(kernel) ?? 0) * size);
+  for (const { vaddr, length } of kernel.core.memory.mappedRuns(start, end)) {
+    const from = Number(vaddr - start);
+    for (let pfn = Math.ceil(from / size); pfn * size < from + length; pfn++) yield pfn;
+  }
+}
+
 /** Physical address of what a struct page describes; undefined when the address is none. */
 export function physicalOfPage(kernel: Kernel, page: bigint): bigint | undefined {
   const size = BigInt(kernel.core.object('page', 0n).type.size);

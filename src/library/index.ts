@@ -2,6 +2,7 @@
  * The library: a dump opened, the kernel in it as an object, and what walks its structures. See docs/library.md.
  * Everything that is exported here stays; what it is made of may change.
  */
+export { plainJson } from '../crash/json.ts';
 export { buildReport, type Part, type Report } from '../crash/report/build.ts';
 export { type ReportFormat, renderReport } from '../crash/report/render.ts';
 export { frameText, placeText } from '../crash/triage/frame-text.ts';

@@ -4,9 +4,12 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { libraryExamples } from '../helpers/doc-examples.ts';
 import { buildVmcore, release, writeVmcore } from '../helpers/vmcore.ts';
+
+// It builds and compiles, which takes its time on a machine that does other work.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 240_000 });
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 /** A directory in which the package is installed. */
@@ -40,7 +43,7 @@ beforeAll(() => {
   for (const name of ['koffi', '@koromix', '@types', 'undici-types'])
     symlinkSync(join(project, 'node_modules', name), join(modules, name));
   writeFileSync(join(app, 'package.json'), '{ "type": "module" }');
-}, 120_000);
+});
 afterAll(() => rmSync(app, { recursive: true, force: true }));
 
 test('a program that depends on it opens a dump', () => {

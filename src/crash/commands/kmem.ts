@@ -1,6 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.ts';
 import { isMissing } from '../../kernel/memory.ts';
-import { pageFrames, physicalOfPage, vmemmapStart } from '../../kernel/page-of.ts';
+import { describedFrames, physicalOfPage, vmemmapStart } from '../../kernel/page-of.ts';
 import { onStack, taskStack } from '../../kernel/stacks.ts';
 import type { KernelTask } from '../../kernel/tasks.ts';
 import { vmallocAreas } from '../../kernel/vmalloc.ts';
@@ -92,12 +92,14 @@ function* pages(session: Session, word: string | undefined): Generator<string> {
     yield pageLine(session.kernel, pageNamed(session, word));
     return;
   }
-  const count = Math.min(pageFrames(session.kernel) ?? 0, mostPages);
   yield pageHeader;
-  for (let pfn = 0; pfn < count; pfn++) {
-    const line = pageLine(session.kernel, pfn * 4096);
-    // Descriptors of what is no memory are not there.
-    if (!line.includes('<unmapped>')) yield line;
+  let count = 0;
+  for (const pfn of describedFrames(session.kernel)) {
+    if (count++ === mostPages) {
+      yield `kmem: more than ${mostPages} pages: the rest is not shown`;
+      return;
+    }
+    yield pageLine(session.kernel, pfn * 4096);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Backtrace, Frame } from '../../kernel/backtrace.ts';
 import { known } from '../../kernel/core.ts';
+import { globalNumber } from '../../kernel/counters.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { isMissing } from '../../kernel/memory.ts';
 import { lettersOfTaints } from '../../kernel/modules.ts';
@@ -69,8 +70,7 @@ export function triage(kernel: Kernel, log: string): Triage {
   const panicked = kernel.panicTask;
   const { task, trace } = blamedTrace(kernel, reason, panicked);
   const blamed = blamedFrames(trace.frames, reason.class === 'hung-task');
-  const mask = kernel.symbol('tainted_mask');
-  const taints = mask === undefined ? undefined : known(kernel.core.u64(mask.address));
+  const taints = globalNumber(kernel, 'tainted_mask');
   return {
     reason,
     signature: signatureOf(reason.class, blamed),

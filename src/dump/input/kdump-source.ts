@@ -177,6 +177,8 @@ class KeptPages {
   readonly #places: number;
   /** Place of each page in `bytes`, the one that was not used for the longest time first. */
   readonly #held = new Map<number, number>();
+  #last = -1;
+  #lastAt = 0;
 
   constructor(pages: PageReader, pageSize: number) {
     this.#reader = pages;
@@ -187,6 +189,8 @@ class KeptPages {
 
   /** @returns where the page begins in `bytes`, good until the next call, or why it cannot be had */
   find(pfn: number): number | MissingReason {
+    // Most of what is read lies in the page that was read last, which is the youngest already.
+    if (pfn === this.#last) return this.#lastAt;
     let at = this.#held.get(pfn);
     if (at === undefined) {
       const failed = this.#reader.load(pfn);
@@ -197,6 +201,8 @@ class KeptPages {
       this.#held.delete(pfn);
     }
     this.#held.set(pfn, at);
+    this.#last = pfn;
+    this.#lastAt = at;
     return at;
   }
 
