@@ -31,8 +31,8 @@ export const kmem: Command = {
   help: [
     '  -i        what memory is used for',
     '  -s CACHE  slab caches, all or those named; of an address, the object that it lies in',
-    '  -S CACHE  the same with their slabs and all objects, in brackets those that are allocated;',
-    '            full slabs are on no list of the kernel',
+    '  -S CACHE  the same with their slabs, those of CPUs with all objects, in brackets those that are',
+    '            allocated; of an address, the objects of its slab. Full slabs are on no list of the kernel',
     '  -f        lists of free pages, and whether they hold what the kernel counted; of a page, its list',
     '  -F        the same with the first page of each free block',
     '  -v        what vmalloc gave out',
