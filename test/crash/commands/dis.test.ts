@@ -62,7 +62,7 @@ test('-l: a line where it changes, in front of the first instruction, too', asyn
     '0xffffffff80000006 <first+6>:',
     '0xffffffff8000000c <first+12>:',
   ]);
-  expect(linesOf(session(), dis, '-l next 1').at(-1)).toContain('none was given');
+  expect(linesOf(session(), dis, '-l next 1').at(-1)).toContain('crash VMLINUX DUMP');
 });
 
 test('-s: file and line, and the source of the function where it is there', () => {
@@ -78,7 +78,7 @@ test('-s: file and line, and the source of the function where it is there', () =
 });
 
 test('-s: what it cannot tell, and why', () => {
-  expect(() => linesOf(session(), dis, '-s first')).toThrow('none was given');
+  expect(() => linesOf(session(), dis, '-s first')).toThrow('crash VMLINUX DUMP');
   expect(() => linesOf(session(namelist()), dis, '-s ffffffff90000000')).toThrow(
     "not an address of the kernel's code",
   );
