@@ -227,6 +227,21 @@ describe.each(described)('kernel %s', (name) => {
     expect(own).toEqual(body(output.get('vtop 0x400000')!));
   });
 
+  test('struct: of the address of another kind of object, that it is garbage', async () => {
+    const task = session.task.address.toString(16);
+    expect(await ours(`struct file.f_path ${task}`)).toContain('an object of the slab cache task_struct');
+    expect(await ours(`struct task_struct.pid ${task}`)).toBe('pid = 1,');
+    expect(await ours(`struct thread_info ${task}`)).not.toContain('garbage');
+  });
+
+  test('p: names of per-CPU variables as they were before 2.6.34', async () => {
+    expect((await ours('p per_cpu__irq_stat')).split('\n')).toEqual((await ours('p irq_stat')).split('\n'));
+  });
+
+  test('set: the CPU of the context', async () => {
+    expect(await ours('set cpu')).toBe(await ours('set'));
+  });
+
   test('struct -u: in the memory of a process', async () => {
     const line = 'struct -u list_head 0x400000';
     expect(await ours(line)).toBe(plain(output.get(line)!));

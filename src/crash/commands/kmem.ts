@@ -13,13 +13,12 @@ import { nameOfAddress } from '../format/style.ts';
 import { freeLines, freePageLines } from '../kmem/free.ts';
 import { nodeLines } from '../kmem/nodes.ts';
 import { overviewLines } from '../kmem/overview.ts';
-import { pageHeader, pageLine } from '../kmem/page-lines.ts';
+import { pageHeader, pageLine, pageLines } from '../kmem/page-lines.ts';
 import { slabContentLines } from '../kmem/slab-contents.ts';
-import { slabLines, slabLinesOf, slabObjectLines, slabOfPage } from '../kmem/slabs.ts';
+import { slabLines, slabLinesOf, slabObjectLines, slabOf, slabOfPage } from '../kmem/slabs.ts';
 import { statisticsLines, zoneLines } from '../kmem/statistics.ts';
 import type { Session } from '../session.ts';
 import { hex } from '../text.ts';
-import { MemoryMap } from '../triage/memory-map.ts';
 
 /** Pages that -p shows at once. */
 const mostPages = 2 ** 20;
@@ -97,8 +96,9 @@ function* pages(session: Session, word: string | undefined): Generator<string> {
   const last = span === undefined ? 0n : session.kernel.core.u64(span);
   const count = isMissing(last) ? 0 : Math.min(Number(last), mostPages);
   yield pageHeader;
+  const lineOf = pageLines(session.kernel);
   for (let pfn = 0; pfn < count; pfn++) {
-    const line = pageLine(session.kernel, pfn * 4096);
+    const line = lineOf(pfn * 4096);
     // Descriptors of what is no memory are not there.
     if (!line.includes('<unmapped>')) yield line;
   }
@@ -114,11 +114,9 @@ function* belongs(session: Session, address: bigint): Generator<string> {
     yield '';
   }
   const described = physicalOfPage(kernel, address);
-  const map = new MemoryMap(kernel.core);
-  const slab = described === undefined ? undefined : slabOfPage(kernel, address);
-  if (slab !== undefined) yield* slabLinesOf(kernel, slab);
-  else if (map.isDirect(address) && map.objectAt(address) !== undefined)
-    yield* [...slabObjectLines(session, address), ''];
+  const slab = described === undefined ? slabOf(session, address) : slabOfPage(kernel, address);
+  if (slab !== undefined)
+    yield* described === undefined ? [...slabObjectLines(session, address), ''] : slabLinesOf(kernel, slab);
   const owner = kernel.tasks.find((task) => isTask(kernel, task, address));
   if (owner !== undefined) {
     for (const [label, text] of taskFields(session, owner)) yield `${label.padStart(7)}: ${text}`;

@@ -63,7 +63,10 @@ export const list: Command = {
 
 /** In gdb list shows source; who asks for that of a function is told where it is. @throws KdumpError `usage` */
 function refuseCode({ kernel }: Session, word: string): void {
-  if (!/^[tw]$/i.test(kernel.symbol(word)?.type ?? '')) return;
+  const [start, end] = ['_stext', '_etext'].map((name) => kernel.symbol(name)?.address);
+  const address = kernel.symbol(word)?.address;
+  // Not every kernel tells the types of its symbols.
+  if (address === undefined || !start || !end || address < start || address >= end) return;
   throw usageError(
     `list: ${word} is a function, not a list: dis ${word} shows its code, dis -s ${word} its source`,
   );

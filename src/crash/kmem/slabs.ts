@@ -6,6 +6,7 @@ import { parseAddress, usageError } from '../arguments.ts';
 import { damageText } from '../damage.ts';
 import type { Session } from '../session.ts';
 import { hex } from '../text.ts';
+import { MemoryMap } from '../triage/memory-map.ts';
 
 export const cacheHeader = 'CACHE             OBJSIZE  ALLOCATED     TOTAL  SLABS  SSIZE  NAME';
 
@@ -69,6 +70,7 @@ export function* slabObjectLines({ kernel }: Session, address: bigint): Generato
 
 /** The slab that an address of the direct map lies in; undefined when it is in none. */
 export function slabOf({ kernel }: Pick<Session, 'kernel'>, address: bigint): Slab | undefined {
+  if (new MemoryMap(kernel.core).pageAt(address)?.kind !== 'slab') return undefined;
   const place = kernel.core.memory.translate(address);
   const head = isMissing(place) ? place : headOf(pageOf(kernel, place.paddr));
   const slab = isMissing(head) ? undefined : slabAt(kernel, head);

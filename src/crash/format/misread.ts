@@ -1,0 +1,33 @@
+import type { CType } from '../../kernel/ctype.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { slabOf } from '../kmem/slabs.ts';
+import { nameOf } from './declaration.ts';
+
+/** Slab caches whose objects are structures of another name. */
+const structures: Readonly<Record<string, string>> = { filp: 'file', signal_cache: 'signal_struct' };
+const maxDepth = 16;
+
+/**
+ * Why what is shown of a structure at an address is likely to be garbage: the address is that of an object of another
+ * kind. Undefined when nothing speaks against it.
+ */
+export function misreading(kernel: Kernel, type: CType, address: bigint): string | undefined {
+  const { kind, name } = type.bare;
+  if (kind !== 'struct' || name === '' || address >> 63n === 0n) return undefined;
+  const slab = slabOf({ kernel }, address);
+  // Members of a structure may be asked for by their own addresses.
+  if (slab === undefined || (address - slab.start) % BigInt(slab.cache.stride) !== 0n) return undefined;
+  const own = structures[slab.cache.name] ?? slab.cache.name;
+  const object = kernel.type(`struct ${own}`);
+  if (object === undefined || beginsWith(object, name, 0)) return undefined;
+  return `0x${address.toString(16)} is an object of the slab cache ${slab.cache.name}, a ${nameOf(object.bare)}: as a ${nameOf(type.bare)} it reads as garbage`;
+}
+
+/** Whether a structure is of a name, or what it begins with is. */
+function beginsWith(type: CType, name: string, depth: number): boolean {
+  if (type.bare.name === name) return true;
+  if (depth === maxDepth) return false;
+  return type.bare.members.some(
+    ({ bitOffset, type: member }) => bitOffset === 0 && beginsWith(member, name, depth + 1),
+  );
+}
