@@ -97,6 +97,7 @@ const equal = [
   'list task_struct.tasks -s task_struct.pid -h init_task',
   'list -H modules module.list -s module.name',
   'ptov 0x1000000',
+  'mach -m',
   'btop 512a000',
   'ptob 512a',
   'ascii 62696c2f7273752f',
@@ -164,6 +165,7 @@ describe.each(described)('kernel %s', (name) => {
       'timer -r',
       'rd -S init_net 400',
       'kmem -n',
+      'mach',
       'vtop 0x400000',
       // After it crash takes every address for one of a process.
       'struct -u list_head 0x400000',
@@ -214,6 +216,23 @@ describe.each(described)('kernel %s', (name) => {
     const own = await ours('kmem -n');
     expect(own).toMatch(/memory0 .* ONLINE /);
     expect(own).toBe(plain(output.get('kmem -n')!.replaceAll('UNKNOWN', 'ONLINE ')));
+  });
+
+  test('mach: the same but for HZ, and for what crash takes for fixed or does not know', async () => {
+    const facts = (text: string): string[] =>
+      plain(text)
+        .split('\n')
+        .map((line) => line.trim())
+        .filter(
+          (line) =>
+            !/^(HZ|KASLR OFFSET|KERNEL START MAP|KERNEL MODULES BASE|\(unknown\)|MCE|VC2?) ?/.test(line),
+        );
+    const own = facts(await ours('mach'));
+    expect(own.length).toBeGreaterThan(18);
+    expect(
+      facts(output.get('mach')!).filter((line) => !own.includes(line) && !line.includes('[unavailable]')),
+    ).toEqual([]);
+    expect(await ours('mach')).toMatch(/^ +HZ: 250$/m);
   });
 
   test('vtop of an address of a process: the tables, the area and the page', async () => {
