@@ -20,7 +20,8 @@ export function misreading(kernel: Kernel, type: CType, address: bigint): string
   const own = structures[slab.cache.name] ?? slab.cache.name;
   const object = kernel.type(`struct ${own}`);
   if (object === undefined || beginsWith(object, name, 0)) return undefined;
-  return `0x${address.toString(16)} is an object of the slab cache ${slab.cache.name}, a ${nameOf(object.bare)}: as a ${nameOf(type.bare)} it reads as garbage`;
+  // Caches of one size may share their slabs under the name of one of them.
+  return `0x${address.toString(16)} is an object of the slab cache ${slab.cache.name}, most likely a ${nameOf(object.bare)}: shown as a ${nameOf(type.bare)} it may be garbage`;
 }
 
 /** Whether a structure is of a name, or what it begins with is. */
