@@ -48,3 +48,13 @@ export class CommandTable {
     return [...this.#byName.keys()].sort();
   }
 }
+
+/** The options of a command as its usage and its help name them: '-a', '-64'. */
+export function optionsOf({ usage, help }: Pick<Command, 'usage' | 'help'>): string[] {
+  const words = [...`${usage}\n${help}`.matchAll(/(?<![\w-])-(\d+|[A-Za-z]+)(?![\w-])/g)].map(
+    ([, word]) => word!,
+  );
+  // Letters stand together where each may be given.
+  const options = words.flatMap((word) => (/^\d/.test(word) ? [word] : [...word]));
+  return [...new Set(options)].sort().map((option) => `-${option}`);
+}

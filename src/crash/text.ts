@@ -7,6 +7,9 @@ export const hex = (value: bigint, digits = 16): string =>
 /** What is said in the place of what a dump lacks: '<excluded>', '<hole>', '<truncated>', '<unmapped>'. */
 export const missingText = ({ missing }: Missing): string => `<${missing}>`;
 
+/** What is said where a vmlinux is missed. */
+export const needsVmlinux = 'source lines are in a vmlinux with debug information only: crash VMLINUX DUMP';
+
 /** A value, or the reason why it is missing. */
 export function shown<T>(value: T | Missing, show: (value: T) => string = String): string {
   return isMissing(value) ? missingText(value) : show(value);

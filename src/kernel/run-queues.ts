@@ -15,8 +15,6 @@ export type RunQueue = {
   readonly fair: readonly KernelTask[];
 };
 
-const mostGroups = 32;
-
 export function runQueues(kernel: Kernel): RunQueue[] {
   return kernel.cpus.flatMap(({ cpu, task }) => {
     const address = kernel.perCpu('runqueues', cpu);
@@ -60,16 +58,17 @@ export type FairGroup = {
 
 /** The fair tasks of a CPU by their groups, what runs first. */
 export const fairGroups = (kernel: Kernel, { object }: RunQueue): FairGroup =>
-  groupOf(kernel, object.member('cfs'), 0, true);
+  groupOf(kernel, object.member('cfs'), true);
 
 /** All that wait in a queue and in the groups in it. */
 function fairTasks(kernel: Kernel, queue: KernelObject): KernelTask[] {
   const tasksOf = (entry: FairEntry): KernelTask[] =>
     entry instanceof KernelTask ? [entry] : entry.entries.flatMap(tasksOf);
-  return groupOf(kernel, queue, 0, false).entries.flatMap(tasksOf);
+  return groupOf(kernel, queue, false).entries.flatMap(tasksOf);
 }
 
-function groupOf(kernel: Kernel, queue: KernelObject, depth: number, running: boolean): FairGroup {
+/** @param seen queues that were come by: one that holds itself is shown empty there */
+function groupOf(kernel: Kernel, queue: KernelObject, running: boolean, seen = new Set<bigint>()): FairGroup {
   const group = known(queue.find('tg')?.deref());
   const node = known(known(group?.find('css.cgroup')?.deref())?.find('kn')?.deref());
   return {
@@ -77,15 +76,15 @@ function groupOf(kernel: Kernel, queue: KernelObject, depth: number, running: bo
     queue,
     name: known(node?.find('name')?.text()),
     throttled: (known(queue.find('throttled')?.integer()) ?? 0n) !== 0n,
-    entries: entriesOf(kernel, queue, depth, running),
+    entries: seen.has(queue.address) ? [] : entriesOf(kernel, queue, running, seen.add(queue.address)),
   };
 }
 
 /** A tree by virtual time, out of which what runs is taken; an entity in it is a task, or a group with a queue of its own. */
-function entriesOf(kernel: Kernel, queue: KernelObject, depth: number, running: boolean): FairEntry[] {
+function entriesOf(kernel: Kernel, queue: KernelObject, running: boolean, seen: Set<bigint>): FairEntry[] {
   const link = kernel.core.type('sched_entity')?.place('run_node');
   const inTask = kernel.core.type('task_struct')?.place('se');
-  if (link === undefined || inTask === undefined || depth > mostGroups) return [];
+  if (link === undefined || inTask === undefined) return [];
   const current = running ? known(queue.find('curr')?.integer()) : undefined;
   const { nodes } = walkRbTree(kernel.core.memory, queue.member('tasks_timeline').address);
   const waiting = nodes.map((node) => node - BigInt(link.offset)).filter((each) => each !== current);
@@ -93,6 +92,6 @@ function entriesOf(kernel: Kernel, queue: KernelObject, depth: number, running: 
     const own = known(kernel.object('sched_entity', address).find('my_q')?.deref());
     return own === undefined
       ? kernel.task(address - BigInt(inTask.offset))
-      : groupOf(kernel, own, depth + 1, running);
+      : groupOf(kernel, own, running, seen);
   });
 }

@@ -1,13 +1,18 @@
 import { type Command, CommandTable } from '../../src/crash/command.ts';
-import { Session } from '../../src/crash/session.ts';
+import { Session, type SessionParts } from '../../src/crash/session.ts';
 import { Vmcoreinfo } from '../../src/formats/vmcoreinfo.ts';
 import { openKernel } from '../../src/kernel/kernel.ts';
 import { missing } from '../../src/kernel/memory.ts';
 import { fakeKernelMemory, type KernelSpec } from '../helpers/kernel.ts';
 
 /** A session about a kernel that never ran. */
-export function sessionOf(spec: KernelSpec, physical?: Uint8Array): Session {
+export function sessionOf(
+  spec: KernelSpec,
+  physical?: Uint8Array,
+  more: Pick<SessionParts, 'namelist' | 'saveFile'> = {},
+): Session {
   return new Session({
+    ...more,
     kernel: openKernel(fakeKernelMemory(spec)),
     commands: new CommandTable([]),
     dump: {

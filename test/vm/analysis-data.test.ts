@@ -97,6 +97,7 @@ const equal = [
   'list task_struct.tasks -s task_struct.pid -h init_task',
   'list -H modules module.list -s module.name',
   'ptov 0x1000000',
+  'mach -m',
   'btop 512a000',
   'ptob 512a',
   'ascii 62696c2f7273752f',
@@ -164,6 +165,7 @@ describe.each(described)('kernel %s', (name) => {
       'timer -r',
       'rd -S init_net 400',
       'kmem -n',
+      'mach',
       'vtop 0x400000',
       // After it crash takes every address for one of a process.
       'struct -u list_head 0x400000',
@@ -216,6 +218,23 @@ describe.each(described)('kernel %s', (name) => {
     expect(own).toBe(plain(output.get('kmem -n')!.replaceAll('UNKNOWN', 'ONLINE ')));
   });
 
+  test('mach: the same but for HZ, and for what crash takes for fixed or does not know', async () => {
+    const facts = (text: string): string[] =>
+      plain(text)
+        .split('\n')
+        .map((line) => line.trim())
+        .filter(
+          (line) =>
+            !/^(HZ|KASLR OFFSET|KERNEL START MAP|KERNEL MODULES BASE|\(unknown\)|MCE|VC2?) ?/.test(line),
+        );
+    const own = facts(await ours('mach'));
+    expect(own.length).toBeGreaterThan(18);
+    expect(
+      facts(output.get('mach')!).filter((line) => !own.includes(line) && !line.includes('[unavailable]')),
+    ).toEqual([]);
+    expect(await ours('mach')).toMatch(/^ +HZ: 250$/m);
+  });
+
   test('vtop of an address of a process: the tables, the area and the page', async () => {
     // crash prints the heading of the page once in a session.
     const body = (text: string): string[] =>
@@ -225,6 +244,21 @@ describe.each(described)('kernel %s', (name) => {
     const own = body(await ours('vtop 400000'));
     expect(own).toContainEqual(expect.stringContaining('uptodate'));
     expect(own).toEqual(body(output.get('vtop 0x400000')!));
+  });
+
+  test('struct: of the address of another kind of object, that it is garbage', async () => {
+    const task = session.task.address.toString(16);
+    expect(await ours(`struct file.f_path ${task}`)).toContain('an object of the slab cache task_struct');
+    expect(await ours(`struct task_struct.pid ${task}`)).toBe('pid = 1,');
+    expect(await ours(`struct thread_info ${task}`)).not.toContain('garbage');
+  });
+
+  test('p: names of per-CPU variables as they were before 2.6.34', async () => {
+    expect((await ours('p per_cpu__irq_stat')).split('\n')).toEqual((await ours('p irq_stat')).split('\n'));
+  });
+
+  test('set: the CPU of the context', async () => {
+    expect(await ours('set cpu')).toBe(await ours('set'));
   });
 
   test('struct -u: in the memory of a process', async () => {

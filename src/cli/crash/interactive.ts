@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { optionsOf } from '../../crash/command.ts';
 import type { Session } from '../../crash/session.ts';
 import type { Shell } from './shell.ts';
 
@@ -55,9 +56,14 @@ export async function readCommands(session: Session, shell: Shell, silent: boole
   }
 }
 
-/** Commands in the first place, symbols after it. */
-function complete(session: Session, shell: Shell, line: string): [string[], string] {
+/** Commands in the first place, after it symbols, and options of the command behind a -. */
+export function complete(session: Session, shell: Shell, line: string): [string[], string] {
   const word = /\S*$/.exec(line)![0];
+  if (/^-\w*$/.test(word)) {
+    const command = session.commands.find(shell.commandOf(line));
+    const options = command === undefined ? [] : optionsOf(command);
+    return [options.filter((option) => option.startsWith(word)), word];
+  }
   const isFirst = line.slice(0, line.length - word.length).trim() === '';
   const names = isFirst || line.startsWith('help ') ? shell.names : [];
   const found = new Set(names.filter((name) => name.startsWith(word)));

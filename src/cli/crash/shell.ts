@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from '../../crash/command.ts';
 import { parseCommandLine } from '../../crash/command-line.ts';
+import { withoutPrefix } from '../../crash/commands/p.ts';
 import { plainJson } from '../../crash/json.ts';
 import type { Session } from '../../crash/session.ts';
 import { describeError, KdumpError } from '../../lib/errors.ts';
@@ -51,6 +52,12 @@ export class Shell {
 
   get names(): readonly string[] {
     return [...this.#session.commands.names, ...this.#aliases.keys(), 'alias', 'repeat', 'q', 'exit'];
+  }
+
+  /** The name of the command that a line begins with, or that its alias stands for. */
+  commandOf(line: string): string {
+    const name = /^\s*(\S*)/.exec(line)![1]!;
+    return this.#withoutAlias([name])[0]!;
   }
 
   async run(line: string): Promise<void> {
@@ -120,7 +127,7 @@ export class Shell {
     const [type] = name.split('.');
     if (!/^[A-Za-z_][\w.[\]]*$/.test(name) || type === undefined) return undefined;
     if (kernel.type(`struct ${type}`) ?? kernel.type(`union ${type}`)) return commands.find('struct');
-    return kernel.symbol(name) === undefined ? undefined : commands.find('p');
+    return kernel.symbol(withoutPrefix(this.#session, name)) === undefined ? undefined : commands.find('p');
   }
 
   async #write(lines: Iterable<string>, to: Output): Promise<void> {

@@ -12,7 +12,7 @@ import { registerLines } from '../registers-text.ts';
 import type { Session } from '../session.ts';
 import { textSymbolLines, wordLines } from '../stack-text.ts';
 import { taskHeader, tasksByPid } from '../tasks.ts';
-import { hex, missingText } from '../text.ts';
+import { hex, missingText, needsVmlinux } from '../text.ts';
 
 const flags = 'ac:grtTleEfFvpR:sxdn:';
 /** What the last word of a kernel stack is set to (STACK_END_MAGIC). */
@@ -54,8 +54,7 @@ on the stack; of a frame that was reached by a guess it says (inexact), and when
         isFirst = false;
         yield* lines;
       }
-      if (hasOption(parsed, 'l') && session.namelist === undefined)
-        yield 'bt: source lines are in a vmlinux with debug information only: crash VMLINUX DUMP';
+      if (hasOption(parsed, 'l') && session.namelist === undefined) yield `bt: ${needsVmlinux}`;
     }
   },
   json: (session, args) =>

@@ -1,3 +1,4 @@
+import { parseFlags } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { coverage as parts } from '../triage/coverage.ts';
 
@@ -8,7 +9,8 @@ export const coverage: Command = {
   help: `Shows how many pages of each part of the kernel the dump holds, and why others are missing: "excluded" were left out
 by the filter, "hole" are no memory, "truncated" lie behind the end of the file. What the kernel gave back after its boot
 is free memory, and missing in every filtered dump.`,
-  *run({ kernel, dump }) {
+  *run({ kernel, dump }, args) {
+    parseFlags(args, '');
     const { present, held } = dump.pages();
     const level = dump.dumpLevel === undefined ? '' : `, dump level ${dump.dumpLevel}`;
     yield `${held} of ${present} pages of memory (${share(held, present)})${level}`;

@@ -6,7 +6,7 @@ import { decode, type Instruction, loadDecoder } from '../dis/decoder.ts';
 import { sourceLines } from '../dis/source.ts';
 import { nameOfAddress } from '../format/style.ts';
 import type { Session } from '../session.ts';
-import { missingText } from '../text.ts';
+import { missingText, needsVmlinux } from '../text.ts';
 import { readerOf, wordsOf } from './rd.ts';
 
 /** Of x86. */
@@ -63,8 +63,7 @@ export const dis: Command = {
       lines: hasOption(parsed, 'l'),
     };
     yield* instructions(session, options);
-    if (options.lines && session.namelist === undefined)
-      yield 'dis: source lines are in a vmlinux with debug information, and none was given';
+    if (options.lines && session.namelist === undefined) yield `dis: ${needsVmlinux}`;
   },
 };
 

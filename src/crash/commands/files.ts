@@ -7,6 +7,7 @@ import type { KernelTask } from '../../kernel/tasks.ts';
 import { hasOption, lastValue } from '../../lib/getopt.ts';
 import { addressOf, parseFlags, tasksNamed } from '../arguments.ts';
 import type { Command } from '../command.ts';
+import { misreading } from '../format/misread.ts';
 import type { Session } from '../session.ts';
 import { taskHeader } from '../tasks.ts';
 import { hex, missingText, shown } from '../text.ts';
@@ -43,6 +44,8 @@ function* dentryLines({ kernel }: Session, address: bigint): Generator<string> {
     inodeType(inode).padEnd(4),
     pathOf(kernel, dentry) ?? '(unknown)',
   ].join(' ');
+  const doubt = misreading(kernel, dentry.type, address);
+  if (doubt !== undefined) yield `files: ${doubt}`;
 }
 
 function* fileLines(session: Session, task: KernelTask, cached: boolean): Generator<string> {

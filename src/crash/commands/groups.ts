@@ -1,4 +1,5 @@
 import { known } from '../../kernel/core.ts';
+import { parseFlags } from '../arguments.ts';
 import { chooseTasks } from '../choose-tasks.ts';
 import type { Command } from '../command.ts';
 import type { Session } from '../session.ts';
@@ -14,7 +15,7 @@ export const groups: Command = {
   summary: 'backtraces of all tasks, each shown once with who is in it',
   help: `Tasks that are in the same functions are one group; the largest comes first. Without arguments all tasks are told.`,
   *run(session, args) {
-    for (const { frames, tasks } of found(session, args)) {
+    for (const { frames, tasks } of found(session, parseFlags(args, '').positionals)) {
       const names = tasks
         .slice(0, mostNamed)
         .map(({ comm, pid }) => `${known(comm) ?? '?'} (${known(pid) ?? '?'})`);

@@ -1,4 +1,4 @@
-import { addressOf, usageError } from '../arguments.ts';
+import { addressOf, parseFlags, usageError } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import type { Session } from '../session.ts';
 import { hex } from '../text.ts';
@@ -14,7 +14,7 @@ whom, an object of which slab cache, a vmalloc area and who made it, a page and 
   identify ffff8b61825c2600
     0x0 bytes into the object 0xffff8b61825c2600 of filp: /sys/module/loop/parameters/max_loop`,
   *run(session, args) {
-    for (const { address, findings } of found(session, args)) {
+    for (const { address, findings } of found(session, parseFlags(args, '').positionals)) {
       yield hex(address);
       for (const { kind, text } of findings) yield `  ${kind.padEnd(13)} ${text}`;
       if (findings.length === 0) yield '  nothing that is known';

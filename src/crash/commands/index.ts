@@ -15,6 +15,7 @@ import { irq } from './irq.ts';
 import { kmem } from './kmem.ts';
 import { list } from './list.ts';
 import { log } from './log.ts';
+import { mach } from './mach.ts';
 import { mod } from './mod.ts';
 import { mount } from './mount.ts';
 import { net } from './net.ts';
@@ -62,6 +63,7 @@ export const commands = new CommandTable([
   kmem,
   list,
   log,
+  mach,
   mod,
   mount,
   net,

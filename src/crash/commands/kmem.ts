@@ -13,7 +13,7 @@ import { nameOfAddress } from '../format/style.ts';
 import { freeLines, freePageLines } from '../kmem/free.ts';
 import { nodeLines } from '../kmem/nodes.ts';
 import { overviewLines } from '../kmem/overview.ts';
-import { pageHeader, pageLine } from '../kmem/page-lines.ts';
+import { pageHeader, pageLine, pageLines } from '../kmem/page-lines.ts';
 import { slabContentLines } from '../kmem/slab-contents.ts';
 import { slabLines, slabLinesOf, slabObjectLines, slabOfPage } from '../kmem/slabs.ts';
 import { statisticsLines, zoneLines } from '../kmem/statistics.ts';
@@ -30,8 +30,8 @@ export const kmem: Command = {
   help: [
     '  -i        what memory is used for',
     '  -s CACHE  slab caches, all or those named; of an address, the object that it lies in',
-    '  -S CACHE  the same with their slabs and all objects, in brackets those that are allocated;',
-    '            full slabs are on no list of the kernel',
+    '  -S CACHE  the same with their slabs, those of CPUs with all objects, in brackets those that are',
+    '            allocated; of an address, the objects of its slab. Full slabs are on no list of the kernel',
     '  -f        lists of free pages, and whether they hold what the kernel counted; of a page, its list',
     '  -F        the same with the first page of each free block',
     '  -v        what vmalloc gave out',
@@ -93,13 +93,14 @@ function* pages(session: Session, word: string | undefined): Generator<string> {
     return;
   }
   yield pageHeader;
+  const lineOf = pageLines(session.kernel);
   let count = 0;
   for (const pfn of describedFrames(session.kernel)) {
     if (count++ === mostPages) {
       yield `kmem: more than ${mostPages} pages: the rest is not shown`;
       return;
     }
-    yield pageLine(session.kernel, pfn * 4096);
+    yield lineOf(pfn * 4096);
   }
 }
 

@@ -18,6 +18,7 @@ export const list: Command = {
     '  -H             start is a list_head that is no entry: the walk begins behind it',
     '  -h             start is an entry, not its list_head: the offset is added to it',
     '  -o OFFSET      bytes, or struct.member, of the link in an entry; entries are then shown, not their links',
+    '  -l OFFSET      bytes, or struct.member, of the link in the structure of -s',
     '  -s STRUCT      each entry as this structure, or members of it',
     '  -e END         where the walk ends',
     '  -r             backwards',
@@ -27,6 +28,7 @@ export const list: Command = {
   ].join('\n'),
   *run(session, args) {
     const parsed = parseFlags(args, 'o:e:s:l:HhrxdB');
+    for (const word of parsed.positionals) refuseCode(session, word);
     const [offset, start] = operands(session, parsed.positionals, lastValue(parsed, 'o'));
     const radix = hasOption(parsed, 'x') ? 16 : hasOption(parsed, 'd') ? 10 : session.settings.radix;
     const wanted = parsed.options
@@ -58,6 +60,17 @@ export const list: Command = {
     if (empty) yield '(empty)';
   },
 };
+
+/** In gdb list shows source; who asks for that of a function is told where it is. @throws KdumpError `usage` */
+function refuseCode({ kernel }: Session, word: string): void {
+  const [start, end] = ['_stext', '_etext'].map((name) => kernel.symbol(name)?.address);
+  const address = kernel.symbol(word)?.address;
+  // Not every kernel tells the types of its symbols.
+  if (address === undefined || !start || !end || address < start || address >= end) return;
+  throw usageError(
+    `list: ${word} is a function, not a list: dis ${word} shows its code, dis -s ${word} its source`,
+  );
+}
 
 function operands(session: Session, words: readonly string[], option: string | undefined): [bigint, bigint] {
   const isOffset = (word: string): boolean =>

@@ -17,7 +17,9 @@ export const mod: Command = {
   help: `Shows modules with the place of their text and the size of all that they occupy. Their symbols and types are in
 the dump, and known from the start: there is nothing to load, and -s, -S and -d have nothing to do.
 
-  -t   what loading each of them tainted the kernel with`,
+  -t   what loading each of them tainted the kernel with: P proprietary, O out of tree, E unsigned, F forced, C staging;
+       kernels of RHEL 6 had U for unsigned, which elsewhere says that user space asked for the taint
+  -s -S -d -D -r -R -o -g   accepted, as crash(8) has them`,
   *run(session, args) {
     const parsed = parseFlags(args, flags);
     const { damage } = session.kernel.moduleList;

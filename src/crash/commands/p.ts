@@ -27,7 +27,7 @@ export const p: Command = {
   *run(session, args) {
     const parsed = parseFlags(args.map(protectedMinus), 'xd');
     const radix = hasOption(parsed, 'x') ? 16 : hasOption(parsed, 'd') ? 10 : session.settings.radix;
-    const text = parsed.positionals.join(' ').trim();
+    const text = withoutPrefix(session, parsed.positionals.join(' ').trim());
     if (text === '') throw usageError('p: an expression is expected');
     const style = styleOf(session, radix);
     const [, symbol, cpus] = /^(\w+):([\w,-]+)$/.exec(text) ?? [];
@@ -36,6 +36,10 @@ export const p: Command = {
     else yield* expression(session, style, text);
   },
 };
+
+/** Before 2.6.34 the names of per-CPU variables began with per_cpu__, and are written so still. */
+export const withoutPrefix = ({ kernel }: Session, text: string): string =>
+  kernel.symbol(text) === undefined ? text.replace(/^per_cpu__(?=\w)/, '') : text;
 
 /** -1 is a number. */
 const protectedMinus = (word: string): string => (/^-\d/.test(word) ? `(${word})` : word);

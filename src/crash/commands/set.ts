@@ -17,7 +17,9 @@ export const set: Command = {
   set radix 16    integers are shown hexadecimal; hex and dec do the same
   set -v          what is set`,
   *run(session, args) {
-    const parsed = parseFlags(args[0] === 'cpu' ? ['-c', ...args.slice(1)] : args, 'c:pva');
+    const given = args[0] === 'cpu' ? ['-c', ...args.slice(1)] : args;
+    // A CPU that is not named is the one of the context.
+    const parsed = parseFlags(given.length === 1 && given[0] === '-c' ? [] : given, 'c:pv');
     const cpu = lastValue(parsed, 'c');
     const [first, second, ...rest] = parsed.positionals;
     if (rest.length > 0) throw usageError(`too many arguments: ${rest.join(' ')}`);

@@ -5,6 +5,7 @@ import { addressOf, cpusOf, parseFlags, usageError } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { layoutLines, memberLayout, nameOf } from '../format/declaration.ts';
 import { hexDump } from '../format/hex-dump.ts';
+import { misreading } from '../format/misread.ts';
 import { pointedLines } from '../format/pointed.ts';
 import { styleOf } from '../format/style.ts';
 import { printValue, type ValueStyle } from '../format/value.ts';
@@ -69,7 +70,7 @@ export const struct: Command = {
     '  -u           the address is one of the process of the context',
     '  -d -x        integers decimal, or hexadecimal',
     '  -c COUNT     that many, one behind the other',
-    'An address must be that of such a structure: of any other one shows what would be its members, which is garbage.',
+    'Of the address of something else it shows what its members would be, and says so where that can be told.',
     'The name of a structure alone is enough for most: list_head, *list_head, task_struct.pid init_task.',
     'struct task_struct.pid,comm init_task',
     'struct -o list_head',
@@ -108,6 +109,8 @@ export const struct: Command = {
         else if (hasOption(parsed, 'p')) yield* pointedLines(style, wanted.type, wanted.members, at);
         else yield* valueLines(style, wanted, at);
       }
+      const doubt = source === 'user' ? undefined : misreading(session.kernel, wanted.type, start);
+      if (doubt !== undefined) yield `struct: ${doubt}`;
     }
   },
 };

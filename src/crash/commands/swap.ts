@@ -1,5 +1,6 @@
 import { pathOfFile } from '../../kernel/file-path.ts';
 import { swapAreas } from '../../kernel/swap.ts';
+import { parseFlags } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { hex } from '../text.ts';
 
@@ -10,7 +11,8 @@ export const swap: Command = {
   usage: '',
   summary: 'swap files and partitions',
   help: 'Each with its size, and what is used of it.',
-  *run({ kernel }) {
+  *run({ kernel }, args) {
+    parseFlags(args, '');
     const areas = swapAreas(kernel);
     if (areas.length === 0) yield 'no swap is on';
     else yield 'SWAP_INFO_STRUCT    TYPE       SIZE       USED     PCT  PRI  FILENAME';

@@ -17,6 +17,7 @@ export const tree: Command = {
   help: [
     '  -t KIND    of which kind; rbtree unless told',
     '  -o OFFSET  of the rb_node in an entry: bytes, or struct.member',
+    '  -r START   the same as START alone, as crash(8) has it',
     '  -s STRUCT  each entry as this structure, or members of it',
     'start is the address or the symbol of the root: rb_root, radix_tree_root, xarray, maple_tree.',
   ].join('\n'),

@@ -1,3 +1,4 @@
+import { parseFlags } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { describeTriage } from '../triage/describe.ts';
 import { storyFacts, triageOf } from '../triage/of-session.ts';
@@ -12,6 +13,9 @@ from the dump itself.
 
 Objects are found by words on the part of the stack that was in use. One that is left over from an earlier call may be
 among them.`,
-  run: (session) => describeTriage(triageOf(session), storyFacts(session)),
+  *run(session, args) {
+    parseFlags(args, '');
+    yield* describeTriage(triageOf(session), storyFacts(session));
+  },
   json: (session) => triageOf(session),
 };

@@ -1,3 +1,4 @@
+import { parseFlags } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import type { Session } from '../session.ts';
 import { hex } from '../text.ts';
@@ -10,7 +11,8 @@ export const warned: Command = {
   summary: 'warnings given once (WARN_ON_ONCE) that were given',
   help: `Shows where the kernel and its modules gave a warning that is given only once, with file and line, since the boot:
 also those that the log has lost. WARN_ONCE() with a text of its own is not among them before 7.0.`,
-  *run(session) {
+  *run(session, args) {
+    parseFlags(args, '');
     const sites = sitesOf(session);
     if (sites.length === 0) yield 'none of the warnings that are given once was given';
     for (const { address, file, line } of sites) {

@@ -1,5 +1,6 @@
 import { usageError } from '../arguments.ts';
 import type { Session } from '../session.ts';
+import { needsVmlinux } from '../text.ts';
 
 /** Lines in front of the marked one, and behind it where nothing tells where the function ends. */
 const linesBefore = 5;
@@ -22,8 +23,7 @@ export function* sourceLines(
     throw usageError(`dis: ${word}: not an address of the kernel's code`);
   if (place.symbol.module !== undefined)
     throw usageError(`dis: ${place.symbol.module.name}: source lines of modules are not known`);
-  if (namelist === undefined)
-    throw usageError('dis: source lines are in a vmlinux with debug information, and none was given');
+  if (namelist === undefined) throw usageError(`dis: ${needsVmlinux}`);
   const [, file, number] = /^(.*): (\d+)$/.exec(namelist.sourceLine(address) ?? '') ?? [];
   if (file === undefined) throw usageError(`dis: ${word}: ${namelist.path} does not tell its source line`);
   yield `FILE: ${file}`;

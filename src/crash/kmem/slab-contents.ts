@@ -7,9 +7,21 @@ import { cpuSlabs, keptFree, type NodeSlabs, nodeSlabs } from '../../kernel/slab
 import { damageText } from '../damage.ts';
 import type { Session } from '../session.ts';
 import { hex, shown } from '../text.ts';
-import { cacheHeader, cacheLine, listDamage, slabContents, slabLinesOf, wantedCaches } from './slabs.ts';
+import {
+  cacheHeader,
+  cacheLine,
+  listDamage,
+  slabContents,
+  slabHeader,
+  slabLine,
+  slabLinesOf,
+  wantedCaches,
+} from './slabs.ts';
 
-/** kmem -S: the slabs of caches with all their objects; of an address, its slab. Full slabs are on no list. */
+/**
+ * kmem -S: the slabs of caches, those of CPUs with all their objects; of an address, its slab with them. Full slabs are
+ * on no list.
+ */
 export function* slabContentLines(session: Session, words: readonly string[]): Generator<string> {
   const { kernel } = session;
   const { caches, objects } = wantedCaches(session, words);
@@ -36,7 +48,7 @@ function* contentsOf(kernel: Kernel, cache: SlabCache): Generator<string> {
     yield* listed(kernel, partial, kept);
   }
   const nodes = nodeSlabs(kernel, cache);
-  for (const [number, node] of nodes.entries()) yield* nodeLines(kernel, cache, kept, number, node, ofCpus);
+  for (const [number, node] of nodes.entries()) yield* nodeLines(kernel, cache, number, node, ofCpus);
 }
 
 function* listed(
@@ -51,7 +63,6 @@ function* listed(
 function* nodeLines(
   kernel: Kernel,
   cache: SlabCache,
-  kept: ReadonlyMap<bigint, string>,
   number: number,
   { object, partial, damage }: NodeSlabs,
   ofCpus: number,
@@ -65,12 +76,18 @@ function* nodeLines(
   yield 'KMEM_CACHE_NODE   NODE  SLABS  PARTIAL  PER-CPU';
   yield `${hex(object.address)}  ${String(number).padStart(4)}  ${counts[0]!.padStart(5)}  ${counts[1]!.padStart(7)}  ${counts[2]!.padStart(7)}`;
   yield `NODE ${number} PARTIAL:`;
-  yield* listed(kernel, partial, kept);
+  yield* table(kernel, partial);
   if (damage !== undefined) yield damageText('kmem', 'the list of partial slabs', damage);
   yield `NODE ${number} FULL:`;
   const full = isTracked(kernel, cache) ? object.find('full') : undefined;
   if (full === undefined) yield '  (not tracked)';
-  else yield* listed(kernel, fullSlabs(kernel, full), kept);
+  else yield* table(kernel, fullSlabs(kernel, full));
+}
+
+/** Slabs without their objects. */
+function* table(kernel: Kernel, slabs: readonly Slab[]): Generator<string> {
+  yield slabs.length === 0 ? '  (empty)' : slabHeader;
+  for (const slab of slabs) yield slabLine(kernel, slab);
 }
 
 /** Only caches that are debugged keep full slabs on a list (SLAB_STORE_USER). */

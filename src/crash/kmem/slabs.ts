@@ -80,6 +80,14 @@ export function* slabLinesOf(kernel: Session['kernel'], slab: Slab): Generator<s
   yield '';
 }
 
+export const slabHeader = `  ${'SLAB'.padEnd(18)}${'MEMORY'.padEnd(18)}NODE  TOTAL  ALLOCATED  FREE`;
+
+/** A slab below `slabHeader`. */
+export function slabLine(kernel: Session['kernel'], slab: Slab, inUse = slab.inUse): string {
+  const counts = `${String(slab.objects).padStart(6)} ${String(inUse).padStart(10)} ${String(slab.objects - inUse).padStart(5)}`;
+  return `  ${hex(slab.descriptor)}  ${hex(slab.start)}  ${String(nodeOf(kernel, slab)).padStart(4)} ${counts}`;
+}
+
 /** A slab, and its objects: in brackets those that are allocated. */
 export function* slabContents(
   kernel: Session['kernel'],
@@ -90,9 +98,8 @@ export function* slabContents(
   const { objects, damaged } = slabObjects(kernel, slab, kept);
   // Objects that somebody keeps are in use to their slab; of a damaged list its own count is what there is.
   const inUse = damaged ? slab.inUse : objects.filter(({ free }) => !free).length;
-  const counts = `${String(slab.objects).padStart(6)} ${String(inUse).padStart(10)} ${String(slab.objects - inUse).padStart(5)}`;
-  yield `  ${'SLAB'.padEnd(18)}${'MEMORY'.padEnd(18)}NODE  TOTAL  ALLOCATED  FREE`;
-  yield `  ${hex(slab.descriptor)}  ${hex(slab.start)}  ${String(nodeOf(kernel, slab)).padStart(4)} ${counts}`;
+  yield slabHeader;
+  yield slabLine(kernel, slab, inUse);
   yield '  FREE / [ALLOCATED]';
   for (const { address, free, keptBy } of objects.filter(isWanted))
     yield free

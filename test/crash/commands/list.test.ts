@@ -37,3 +37,8 @@ test('a link that leads out of the dump ends it, and is said', () => {
   expect(lines[0]).toBe(at(1));
   expect(lines[1]).toContain('leads to ffff900000000000, which is not in the dump');
 });
+
+test('a function is no list: gdb shows source there', () => {
+  const session = sessionOf({ symbols: { _stext: start, panic: start + 16n, _etext: start + 32n } });
+  expect(() => linesOf(session, list, 'panic')).toThrow('dis -s panic its source');
+});
