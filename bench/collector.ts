@@ -15,6 +15,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { peer } from '../test/vm/lab/peers.ts';
+import { compareFirstAnswer } from './first-answer.ts';
 import { benchInput, type InputName, inputNames } from './inputs.ts';
 import { compareKexec } from './kexec.ts';
 import { type Collector, dump, median, type Run } from './run.ts';
@@ -56,9 +57,11 @@ const { values, positionals } = parseArgs({
     output: { type: 'string' },
   },
 });
+/** What is compared besides collectors. */
+const others = ['kexec', 'answer'];
 const rounds = Math.max(1, Number(values.rounds));
-const named = values.input ?? (positionals.length > 0 ? [] : [...inputNames, 'kexec']);
-const wanted = named.filter((name) => name !== 'kexec').map(inputName);
+const named = values.input ?? (positionals.length > 0 ? [] : [...inputNames, ...others]);
+const wanted = named.filter((name) => !others.includes(name)).map(inputName);
 
 const debian = await peer('makedumpfile');
 /**
@@ -82,11 +85,13 @@ const variants: Variant[] = values.threads
 let failures = 0;
 for (const input of await inputs()) await compare(input);
 if (named.includes('kexec')) await compareKexec(rounds);
+if (named.includes('answer')) await compareFirstAnswer(rounds);
 process.exitCode = failures > 0 ? 1 : 0;
 
 function inputName(name: string): InputName {
   const found = inputNames.find((known) => known === name);
-  if (found === undefined) throw new Error(`--input ${name}: there is ${inputNames.join(', ')}, kexec`);
+  if (found === undefined)
+    throw new Error(`--input ${name}: there is ${[...inputNames, ...others].join(', ')}`);
   return found;
 }
 

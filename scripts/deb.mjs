@@ -93,7 +93,7 @@ function fill(crashkernel) {
     );
     link(`usr/${bin}/${command}`, `../lib/kdump-tools/${command}.mjs`);
   }
-  for (const file of ['capture.mjs', 'dump-worker.mjs', 'koffi.node'])
+  for (const file of ['capture.mjs', 'crash-report.mjs', 'dump-worker.mjs', 'koffi.node'])
     copy(join(dist, file), `${lib}/${file}`);
 
   copyAll('systemd', 'usr/lib/systemd/system', /\.(service|timer|path|target)$/);

@@ -42,7 +42,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'kdump-package-'));
   const dist = join(directory, 'dist');
   mkdirSync(dist);
-  await bundleCommands(['capture', 'kdumpctl', 'kexec', 'makedumpfile', 'mkdumprd'], dist);
+  await bundleCommands(['capture', 'crash-report', 'kdumpctl', 'kexec', 'makedumpfile', 'mkdumprd'], dist);
   await bundleCommands(['../dump/crew/worker'], directory);
   copyFileSync(join(directory, 'worker.mjs'), join(dist, 'dump-worker.mjs'));
   copyFileSync(koffiAddon(), join(dist, 'koffi.node'));
@@ -65,7 +65,7 @@ it('has everything in its place, owned by root and writable by nobody else', () 
   expect(paths).toEqual(
     expect.arrayContaining([
       ...['usr/sbin/kdumpctl', 'usr/sbin/kexec', 'usr/sbin/mkdumprd', 'usr/bin/makedumpfile'],
-      ...['capture.mjs', 'dump-worker.mjs', 'koffi.node', 'kdumpctl.mjs'].map(
+      ...['capture.mjs', 'crash-report.mjs', 'dump-worker.mjs', 'koffi.node', 'kdumpctl.mjs'].map(
         (name) => `usr/lib/kdump-tools/${name}`,
       ),
       'usr/lib/systemd/system/kdump.service',

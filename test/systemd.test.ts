@@ -9,6 +9,7 @@ import { verbs } from '../src/cli/kdumpctl/verbs.ts';
 import { parseAssignments } from '../src/kdump/config/assignments.ts';
 import { readSettings } from '../src/kdump/config/settings.ts';
 import { commandLineDefaults } from '../src/kdump/config/variables.ts';
+import { stateDirectory } from '../src/kdump/service/state.ts';
 import { withRoot } from './kdump/config/fixtures.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
@@ -32,14 +33,22 @@ function parseUnit(text: string): Map<string, Map<string, string[]>> {
   return unit;
 }
 
-const units = readdirSync(join(project, 'systemd')).filter((name) => name.endsWith('.service'));
+/** Paths by name; that of the capture runs inside an initramfs of dracut's. */
+const pathOfUnit = Object.fromEntries(
+  ['systemd', 'dracut/99kdump-tools'].flatMap((directory) =>
+    readdirSync(join(project, directory))
+      .filter((name) => name.endsWith('.service'))
+      .map((name) => [name, `${directory}/${name}`]),
+  ),
+);
+const units = Object.keys(pathOfUnit);
 const unitNamed = (name: string) => {
-  const unit = parseUnit(read(`systemd/${name}`));
+  const unit = parseUnit(read(pathOfUnit[name]!));
   return (section: string, key: string): string[] => unit.get(section)?.get(key) ?? [];
 };
 
 test.each(units)('systemd finds nothing wrong with %s', (name) => {
-  const { stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', join(project, 'systemd', name)], {
+  const { stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', join(project, pathOfUnit[name]!)], {
     encoding: 'utf8',
   });
   // Our program is not installed where the tests run.
@@ -94,10 +103,24 @@ test('kdump-early.service comes first, and leaves a machine without reserved mem
   expect(unitNamed('kdump.service')('Install', 'Also')).toEqual(['kdump-early.service kdump-notify.service']);
 });
 
+test('kdump-boot-end.service keeps a file of this boot until the machine is shut down', () => {
+  const unit = unitNamed('kdump-boot-end.service');
+  expect(unitNamed('kdump.service')('Unit', 'Wants')).toEqual(['kdump-boot-end.service']);
+  // Without a command of kdump.service's own: that one starts it wherever it is started itself.
+  expect(unit('Install', 'WantedBy')).toEqual([]);
+  expect(unit('Unit', 'Conflicts')).toEqual(['shutdown.target']);
+  const [made] = unit('Service', 'ExecStart');
+  expect(made).toBe(`touch ${stateDirectory}/boot-%b`);
+  expect(unit('Service', 'ExecStop')).toEqual([made!.replace('touch', 'rm -f')]);
+});
+
 test('kdump-capture.service runs in a crash kernel only, for as long as it takes', () => {
   const unit = unitNamed('kdump-capture.service');
   expect(unit('Unit', 'ConditionPathExists')).toEqual(['/etc/initrd-release', '/proc/vmcore']);
   expect(unit('Service', 'TimeoutStartSec')).toEqual(['infinity']);
+  // Behind what mounts the target, and before the initramfs is left.
+  expect(unit('Unit', 'After').join(' ').split(' ')).toContain('dracut-pre-pivot.service');
+  expect(unit('Unit', 'Before').join(' ').split(' ')).toContain('initrd-cleanup.service');
 });
 
 describe('kdump-generator', () => {

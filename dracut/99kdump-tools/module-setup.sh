@@ -4,9 +4,10 @@
 #
 # Only when asked for, in an image of its own that is loaded by kexec -p. "image_builder dracut" in /etc/kdump.conf has
 # kdumpctl do it; by hand it is
-#   dracut --add kdump-tools --no-hostonly-cmdline IMAGE KERNEL_RELEASE
-# The command line of the capture kernel then needs root= (and what else dracut needs to find it), and no rootfstype=
-# but that of the root.
+#   dracut --add kdump-tools --omit shutdown --no-hostonly-cmdline IMAGE KERNEL_RELEASE
+# (dracut's module shutdown would take kexec in, and with it the whole of node once more).
+# The command line of the capture kernel needs root= (and what else dracut needs to find it), and no rootfstype= but that
+# of the root.
 #
 # Settings, in a file of /etc/dracut.conf.d:
 #   kdump_tools_path=/var/crash          directory of dumps, seen from the root of the target
@@ -66,8 +67,16 @@ install() {
 
     # shellcheck disable=SC2154
     inst_hook cmdline 00 "$moddir/kdump-no-shell.sh"
-    # Behind the one that mounts what --mount names (00).
-    inst_hook pre-pivot 50 "$moddir/kdump-capture.sh"
+    # shellcheck disable=SC2154
+    if dracut_module_included systemd-initrd; then
+        # A unit is bounded, ordered and told of like any other.
+        inst_simple "$moddir/kdump-capture.service" "$systemdsystemunitdir/kdump-capture.service"
+        mkdir -p "$initdir$systemdsystemunitdir/initrd.target.wants"
+        ln_r "$systemdsystemunitdir/kdump-capture.service" "$systemdsystemunitdir/initrd.target.wants/kdump-capture.service"
+    else
+        # Behind the one that mounts what --mount names (00).
+        inst_hook pre-pivot 50 "$moddir/kdump-capture.sh"
+    fi
     inst_hook emergency 00 "$moddir/kdump-give-up.sh"
     # With systemd and without a shell, this is the one that is run.
     inst_hook shutdown-emergency 00 "$moddir/kdump-give-up.sh"

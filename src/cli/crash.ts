@@ -38,7 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
 async function session(parsed: ParsedArguments, json: boolean): Promise<number> {
   const silent = json || hasOption(parsed, 'silent');
   const given = parsed.options.filter(({ name }) => name === 'commands').map(({ value }) => value!);
-  const { session, warnings, close } = openSession(parsed.positionals);
+  const { session, warnings, close } = openSession(parsed.positionals, lastValue(parsed, 'src'));
   try {
     for (const warning of warnings) process.stderr.write(`crash: ${warning}\n`);
     const report = lastValue(parsed, 'report');

@@ -1,6 +1,6 @@
 import { describeError, exitCodeOf, KdumpError } from '../lib/errors.ts';
 import { version } from '../lib/version.ts';
-import { verbs } from './kdumpctl/verbs.ts';
+import { internalVerbs, verbs } from './kdumpctl/verbs.ts';
 
 const usage = `Usage: kdumpctl VERB [OPTION]...
 
@@ -15,13 +15,14 @@ async function main(argv: readonly string[]): Promise<void> {
   const [name = '', ...rest] = argv;
   if (name === '-h' || name === '--help' || name === 'help') return print(usage);
   if (name === '-v' || name === '--version') return print(`kdumpctl: kdump-tools version ${version}\n`);
-  if (!Object.hasOwn(verbs, name))
+  const known = { ...verbs, ...internalVerbs };
+  if (!Object.hasOwn(known, name))
     throw new KdumpError('usage', name === '' ? 'no verb given' : `unknown verb "${name}"`, {
       fix: usage.trimEnd(),
     });
   // yargs costs a start 35 ms: only what has options waits for it.
   const [{ command, prepare }, { default: yargs }] = await Promise.all([
-    verbs[name]!.load(),
+    known[name]!.load(),
     import('yargs'),
   ]);
   await yargs([name, ...(prepare?.(rest) ?? rest)])

@@ -28,12 +28,13 @@ that /var/crash is on, and the image suits this machine and its running kernel.
   --host NAME             first part of a dump directory's name (default: this machine's name)
   --core-collector WORDS  default: makedumpfile -l --message-level 7 -d 31; or: cp
   --final-action ACTION   reboot (default), poweroff or halt
+  --no-report             save the dump without a report of what happened
   --add-drivers "A B"     modules that reach the target (default: the drivers of the local device)
   --modules-root DIR      root below which lib/modules/KERNEL_RELEASE lies (default: /)
   -f, --force             replace an existing image
       --if-missing        do nothing when the image is there
       --into DIR          build no image: add the capture to the tree of an initramfs that dracut builds, which brings
-                          drivers and mounts the target; of the options above, --path to --final-action apply
+                          drivers and mounts the target; of the options above, --path to --no-report apply
       --mounted-at DIR    with --into: where that initramfs mounts the target (default: /sysroot)
       --handover FILE     with --into: everything about the capture, as kdumpctl writes it down; no other option applies
   -d, --debug             say what goes into the image
@@ -50,6 +51,7 @@ const options: readonly OptionSpec[] = [
   { name: 'host', takesValue: true },
   { name: 'core-collector', takesValue: true },
   { name: 'final-action', takesValue: true },
+  { name: 'no-report' },
   { name: 'add-drivers', takesValue: true },
   { name: 'modules-root', takesValue: true },
   { name: 'force', short: 'f' },
@@ -74,7 +76,7 @@ const imageOnly = [
   'if-missing',
 ] as const;
 /** What a handover says already. */
-const inHandover = ['path', 'host', 'core-collector', 'final-action', 'mounted-at'] as const;
+const inHandover = ['path', 'host', 'core-collector', 'final-action', 'no-report', 'mounted-at'] as const;
 /** Where dracut mounts the root file system. */
 const defaultMountPoint = '/sysroot';
 
@@ -97,6 +99,7 @@ function captureRequest(parsed: ParsedArguments): CaptureRequest {
     host: lastValue(parsed, 'host') ?? hostname(),
     coreCollector: lastValue(parsed, 'core-collector'),
     finalAction: finalAction as FinalAction | undefined,
+    report: !hasOption(parsed, 'no-report'),
     captureBundle: fileURLToPath(new URL('./capture.mjs', import.meta.url)),
     node: process.execPath,
   };

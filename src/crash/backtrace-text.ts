@@ -47,6 +47,8 @@ export function* backtraceLines(
     if (next.slot !== undefined && next.stack?.start === frame.stack?.start)
       yield* style.between(slot + 8n, next.slot + 8n);
   }
+  // A CPU that runs has its registers for itself.
+  if (session.isLive && stop.reason === 'no-registers') return yield '(active)';
   const why = reasonToStop(stop);
   if (why !== undefined) yield `bt: the trace ends here: ${why}`;
 }

@@ -9,7 +9,8 @@ const label = (name: string, text: string): string => `${name.padStart(12)}: ${t
 export function* bannerLines(session: Session): Generator<string> {
   yield* systemLines(session);
   const task = session.kernel.panicTask;
-  if (task === undefined) return;
+  // Of a kernel that runs, the one who asks.
+  if (task === undefined && !session.isLive) return;
   for (const [name, text] of taskFields(session)) yield label(name, text);
 }
 
@@ -19,8 +20,9 @@ export function* systemLines(session: Session): Generator<string> {
   const facts = systemFacts(kernel, dump);
   const tainted = facts.taints !== undefined && facts.taints.mask !== 0n ? '  [TAINTED]' : '';
   yield label('KERNEL', (namelist?.path ?? inDump(session)) + tainted);
+  const live = session.isLive ? '  [LIVE]' : '';
   const partial = dump.dumpLevel === undefined || dump.dumpLevel === 0 ? '' : '  [PARTIAL DUMP]';
-  yield label('DUMPFILE', dump.paths.join(' ') + (dump.incomplete ? '  [INCOMPLETE]' : '') + partial);
+  yield label('DUMPFILE', dump.paths.join(' ') + live + (dump.incomplete ? '  [INCOMPLETE]' : '') + partial);
   const { online, offline } = facts.cpus;
   yield label('CPUS', `${online + offline}${offline === 0 ? '' : ` [OFFLINE: ${offline}]`}`);
   if (facts.date !== undefined) yield label('DATE', dateText(facts.date));

@@ -6,13 +6,15 @@ import { lettersOfTaints } from '../kernel/modules.ts';
 import type { PrintkRecord } from '../kernel/printk.ts';
 import { escapeText } from '../kernel/printk-text.ts';
 import { decodeUtsname, readUtsname } from '../kernel/utsname.ts';
+import { memoryNodes } from '../kernel/zones.ts';
 import { KdumpError } from '../lib/errors.ts';
 import type { DumpFacts } from './session.ts';
+import { panicLine } from './triage/reason.ts';
 
 /** What can be known of a kernel at large; what cannot be told is undefined. */
 export type SystemFacts = {
   readonly cpus: { readonly online: number; readonly offline: number };
-  /** Seconds since the epoch at which it crashed. */
+  /** Seconds since the epoch at which it crashed; of a kernel that runs, now. */
   readonly date: number | undefined;
   /** Seconds. */
   readonly uptime: number | undefined;
@@ -28,7 +30,7 @@ export type SystemFacts = {
   readonly commandLine: string | undefined;
 };
 
-export function systemFacts(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo'>): SystemFacts {
+export function systemFacts(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo' | 'format'>): SystemFacts {
   const { core } = kernel;
   const uts = readUtsname(core.info, core.memory);
   const records = logRecords(kernel);
@@ -42,18 +44,28 @@ export function systemFacts(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo'>)
       online: core.cpus('online').length,
       offline: Math.max(0, core.cpus('present').length - core.cpus('online').length),
     },
-    date: dump.vmcoreinfo.crashTime,
+    date: momentOf(dump),
     uptime: clock && Number(clock.ticks) / clock.hz,
     loadAverage: loadAverage(kernel),
     tasks: kernel.tasks.length,
     uts: uts && decodeUtsname(uts),
     megahertz: khz ? Math.floor(khz / 1000) : undefined,
     memory: memoryPages(kernel)?.present,
-    panic: panicMessage(records),
+    panic: panicLine(records.map(firstLine).join('\n')),
     taints: mask === undefined ? undefined : { mask, letters: lettersOfTaints(mask) },
     commandLine: known(text),
   };
 }
+
+const firstLine = ({ text }: PrintkRecord): string =>
+  text === undefined ? '' : escapeText(text).split('\n')[0]!;
+
+/** Seconds since the epoch at which memory was as it is seen: the crash; of a kernel that runs, now. */
+export const momentOf = ({
+  format,
+  vmcoreinfo,
+}: Pick<DumpFacts, 'vmcoreinfo' | 'format'>): number | undefined =>
+  format === 'live' ? Math.floor(Date.now() / 1000) : vmcoreinfo.crashTime;
 
 /** The kernel log, or nothing where it cannot be read. */
 export function logRecords({ core }: Kernel): PrintkRecord[] {
@@ -110,47 +122,14 @@ function loadAverage(kernel: Kernel): number[] | undefined {
 
 /** Bytes of memory: those that exist, and up to the highest. */
 export function memoryPages(kernel: Kernel): { readonly present: number; readonly span: number } | undefined {
-  const { core } = kernel;
-  const table = kernel.symbol('node_data')?.address;
-  const only = kernel.symbol('contig_page_data')?.address;
-  const pageSize = core.info.pageSize ?? 4096;
+  const pageSize = kernel.core.info.pageSize ?? 4096;
   let [present, span] = [0, 0];
-  for (let node = 0; node < maxNodes; node++) {
-    const address = only ?? (table === undefined ? undefined : known(core.u64(table + BigInt(8 * node))));
-    if (address === undefined || (table !== undefined && address === 0n)) break;
-    const object = core.type('pglist_data') && core.object('pglist_data', address);
-    const read = (member: string): number => known(object?.find(member)?.number()) ?? 0;
+  for (const { object } of memoryNodes(kernel)) {
+    const read = (member: string): number => known(object.find(member)?.number()) ?? 0;
     present += read('node_present_pages');
     span = Math.max(span, read('node_start_pfn') + read('node_spanned_pages'));
-    if (only !== undefined) break;
   }
   return present === 0 ? undefined : { present: present * pageSize, span: span * pageSize };
-}
-
-const maxNodes = 1024;
-
-/** Lines with which an oops begins, of all ages. */
-const oopsBegins =
-  /BUG: |[Uu]nable to handle|[Kk]ernel BUG at|general protection fault|double fault|divide error|invalid opcode|stack segment|Internal error|Bad mode in/;
-const oopsHead = /\bOops\b.*\[#\d+\]|: [0-9a-f]{4,16} \[#\d+\]/;
-/** Lines between the first line of an oops and the one that counts it. */
-const nearLines = 12;
-
-/**
- * What a kernel died of, in its own words: the panic, or the oops that the panic only followed; undefined when the log
- * tells of none.
- */
-export function panicMessage(records: readonly PrintkRecord[]): string | undefined {
-  const lines = records.map(({ text }) => (text === undefined ? '' : escapeText(text)).split('\n')[0]!);
-  const panic = lines.findLast((line) => line.includes('Kernel panic - not syncing'));
-  const counted = lines.findLastIndex((line) => oopsHead.test(line));
-  if (counted >= 0 && (panic === undefined || /not syncing: Fatal/.test(panic))) {
-    const first = lines
-      .slice(Math.max(0, counted - nearLines), counted)
-      .findLast((line) => oopsBegins.test(line));
-    return first ?? lines[counted]!;
-  }
-  return panic ?? lines.findLast((line) => /sysrq: Trigger a crash|SysRq : Trigger a crash/i.test(line));
 }
 
 function u64(kernel: Kernel, symbol: string): bigint | undefined {

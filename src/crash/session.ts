@@ -28,7 +28,12 @@ export type Namelist = {
   readonly path: string;
   /** 'kernel/panic.c: 273' of a run-time address of the kernel's image; undefined when it is not known. */
   sourceLine(address: bigint): string | undefined;
+  /** The text of a source file by that name; undefined when it is not on this machine. */
+  sourceText?(file: string): string | undefined;
 };
+
+/** Begins a file for what a command saves; only who runs the session may touch files. */
+export type SaveFile = (path: string) => { write(bytes: Uint8Array): void; close(): void };
 
 /** What `set` changes. */
 export type Settings = {
@@ -41,6 +46,7 @@ export type SessionParts = {
   readonly dump: DumpFacts;
   readonly commands: CommandTable;
   readonly namelist?: Namelist | undefined;
+  readonly saveFile?: SaveFile | undefined;
 };
 
 /** One analysis: a kernel, the dump it is in, and the task that commands are about when nothing else is said. */
@@ -49,6 +55,7 @@ export class Session {
   readonly dump: DumpFacts;
   readonly commands: CommandTable;
   readonly namelist: Namelist | undefined;
+  readonly saveFile: SaveFile | undefined;
   readonly settings: Settings;
   #task: KernelTask | undefined;
 
@@ -57,7 +64,13 @@ export class Session {
     this.dump = parts.dump;
     this.commands = parts.commands;
     this.namelist = parts.namelist;
+    this.saveFile = parts.saveFile;
     this.settings = settings;
+  }
+
+  /** The kernel runs, and changes while it is looked at. */
+  get isLive(): boolean {
+    return this.dump.format === 'live';
   }
 
   /** The task of the context: the one that panicked until `set` chose another. @throws KdumpError `no-tasks` */

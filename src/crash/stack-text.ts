@@ -1,7 +1,7 @@
+import type { MemoryMap } from '../kernel/memory-map.ts';
 import { type StackRange, stackWords } from '../kernel/stacks.ts';
 import type { Session } from './session.ts';
 import { hex } from './text.ts';
-import { MemoryMap } from './triage/memory-map.ts';
 
 /** How words of a stack are shown: as they are, with symbols by name, slab caches as well, or those with addresses, too. */
 export type WordStyle = 'plain' | 'symbols' | 'named' | 'addressed';
@@ -15,7 +15,7 @@ export function* wordLines(
   separator = ':',
   indent = '    ',
 ): Generator<string> {
-  const map = style === 'plain' || style === 'symbols' ? undefined : new MemoryMap(session.kernel.core);
+  const map = style === 'plain' || style === 'symbols' ? undefined : session.kernel.memoryMap;
   const words = new Map(
     [...stackWords(session.kernel.core, start, end)].map(({ address, word }) => [address, word]),
   );

@@ -122,11 +122,16 @@ export function* lastRunLines(
   }
 }
 
-/** '0 00:00:00.003': days, hours, minutes, seconds between a CPU's clock and what ran on it. */
+/** Between a CPU's clock and what ran on it. */
 function elapsed({ kernel }: Session, task: KernelTask, run: bigint): string {
   const cpu = Number(cpuText(task));
   const now = (Number.isInteger(cpu) ? runQueueClock(kernel, cpu) : undefined) ?? run;
-  const milliseconds = now > run ? Number((now - run) / 1_000_000n) : 0;
+  return spanText(now - run);
+}
+
+/** '0 00:00:00.003': days, hours, minutes, seconds. @param nanoseconds none are shown of less than nothing */
+export function spanText(nanoseconds: bigint): string {
+  const milliseconds = nanoseconds > 0n ? Number(nanoseconds / 1_000_000n) : 0;
   const days = Math.floor(milliseconds / 86_400_000);
   const time = durationText((milliseconds % 86_400_000) / 1000);
   return `${days} ${time}.${String(milliseconds % 1000).padStart(3, '0')}`;

@@ -14,6 +14,8 @@ export type RawMark = {
   readonly crashTime: string | null;
   readonly kernelRelease: string | null;
   readonly panic: string | null;
+  /** Of kdumpctl test, when that made the crash. */
+  readonly testId: string | null;
   /** Of these bytes, when the dump is complete. */
   readonly sha256: string | null;
 };

@@ -25,6 +25,12 @@ export class KernelCore {
     this.info = kernel.knowledge.info;
   }
 
+  /** Forgets what was read and changes while a kernel runs. */
+  forget(): void {
+    this.#cpus.clear();
+    this.memory.forget();
+  }
+
   /** Built-in symbols; undefined when the dump has none. */
   get kallsyms(): Kallsyms | undefined {
     return this.#kernel.knowledge.symbols;

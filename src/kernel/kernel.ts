@@ -6,11 +6,13 @@ import { type CpuState, panicCpu, readCpus } from './cpus.ts';
 import { type CType, findType, typeOfVariable } from './ctype.ts';
 import { type ListDamage, walkList } from './list.ts';
 import { isMissing, type Missing } from './memory.ts';
+import { MemoryMap } from './memory-map.ts';
 import { moduleTypes } from './module-types.ts';
 import { type KernelModule, lastUnloadedModule, type ModuleList, readModules } from './modules.ts';
 import { KernelObject, readText, readValue, type Value } from './object.ts';
 import type { KernelMemory } from './open.ts';
 import { OrcTables } from './orc-tables.ts';
+import { type Regions, regionsOf } from './regions.ts';
 import type { Registers } from './registers.ts';
 import { traceCpu, traceSwitchedOut } from './stack-starts.ts';
 import { cpuStacks, onStack, type StackRange, taskStack } from './stacks.ts';
@@ -47,6 +49,8 @@ export class Kernel {
   #moduleTypes: readonly Btf[] | undefined;
   #cpus: readonly CpuState[] | undefined;
   #tasks: TaskList | undefined;
+  #regions: Regions | undefined;
+  #memoryMap: MemoryMap | undefined;
   readonly #stacks = new Map<number, readonly StackRange[]>();
   #unwinding: Pick<Unwinder, 'orc' | 'framePointers'> | undefined;
 
@@ -54,6 +58,20 @@ export class Kernel {
     this.core = core;
     this.#notes = options.notes;
     this.symbols = new SymbolTable(core.kallsyms, () => this.modules);
+  }
+
+  /**
+   * Forgets what was read and changes while a kernel runs: CPUs, tasks, modules. Of a dump there is nothing to forget, of
+   * /proc/kcore what was asked for before is old news.
+   */
+  forget(): void {
+    this.core.forget();
+    this.#modules = undefined;
+    this.#moduleTypes = undefined;
+    this.#cpus = undefined;
+    this.#tasks = undefined;
+    this.#stacks.clear();
+    this.#unwinding = undefined;
   }
 
   /** The symbol of a name, the kernel's own before those of modules; `module:name` asks one module. */
@@ -174,6 +192,18 @@ export class Kernel {
   task(address: bigint): KernelTask {
     const cpu = this.cpus.find((each) => each.task === address)?.cpu;
     return new KernelTask(this.core, this.core.object('task_struct', address), cpu);
+  }
+
+  /** Where memory as a whole is mapped. */
+  get regions(): Regions {
+    this.#regions ??= regionsOf(this.core);
+    return this.#regions;
+  }
+
+  /** What pages of memory are, and the objects in slabs. */
+  get memoryMap(): MemoryMap {
+    this.#memoryMap ??= new MemoryMap(this);
+    return this.#memoryMap;
   }
 
   /** The stacks of a CPU apart from those of tasks. */

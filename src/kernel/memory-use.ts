@@ -17,16 +17,30 @@ export type MemoryUse = {
   readonly committed: number | undefined;
 };
 
+/** How all memory was used, in bytes: kinds in a fixed order, which add up to `total`. */
+export type MemoryByKind = {
+  readonly total: number;
+  readonly uses: readonly { readonly kind: string; readonly bytes: number }[];
+};
+
 const number = (value: bigint | undefined): number | undefined =>
   value === undefined ? undefined : Number(value);
 
+const totalPages = (kernel: Kernel): number | undefined =>
+  number(globalNumber(kernel, '_totalram_pages') ?? globalNumber(kernel, 'totalram_pages'));
+
+/** Since 5.9 the names say bytes; the global counters are of pages still. */
+function slabPages(kernel: Kernel): number | undefined {
+  const reclaimable = counter(kernel, 'NR_SLAB_RECLAIMABLE_B', 'NR_SLAB_RECLAIMABLE');
+  const unreclaimable = counter(kernel, 'NR_SLAB_UNRECLAIMABLE_B', 'NR_SLAB_UNRECLAIMABLE');
+  return number(reclaimable === undefined ? undefined : reclaimable + (unreclaimable ?? 0n));
+}
+
 export function memoryUse(kernel: Kernel): MemoryUse {
-  const total = number(globalNumber(kernel, '_totalram_pages') ?? globalNumber(kernel, 'totalram_pages'));
+  const total = totalPages(kernel);
   const buffers = blockDevicePages(kernel);
   const filePages = number(counter(kernel, 'NR_FILE_PAGES'));
   const swapCache = number(counter(kernel, 'NR_SWAPCACHE')) ?? 0;
-  const reclaimable = counter(kernel, 'NR_SLAB_RECLAIMABLE_B', 'NR_SLAB_RECLAIMABLE');
-  const unreclaimable = counter(kernel, 'NR_SLAB_UNRECLAIMABLE_B', 'NR_SLAB_UNRECLAIMABLE');
   const areas = swapAreas(kernel);
   const swap = {
     total: areas.reduce((sum, { pages }) => sum + pages, 0),
@@ -38,7 +52,7 @@ export function memoryUse(kernel: Kernel): MemoryUse {
     free: number(counter(kernel, 'NR_FREE_PAGES')),
     buffers,
     cached: filePages === undefined ? undefined : filePages - (buffers ?? 0) - swapCache,
-    slab: number(reclaimable === undefined ? undefined : reclaimable + (unreclaimable ?? 0n)),
+    slab: slabPages(kernel),
     huge,
     swap,
     commitLimit: commitLimit(kernel, total, huge?.total ?? 0, swap.total),
@@ -46,6 +60,33 @@ export function memoryUse(kernel: Kernel): MemoryUse {
       kernel.core.global('vm_committed_as', 'percpu_counter')?.find('count')?.integer() as bigint,
     ),
   };
+}
+
+const pageShift = 12;
+const pageBytes = 2 ** pageShift;
+
+/**
+ * Memory by kind. What CPUs counted last and did not add yet is not in it: a few pages.
+ * @returns undefined when the kernel does not describe its counters
+ */
+export function memoryByKind(kernel: Kernel): MemoryByKind | undefined {
+  const pages = totalPages(kernel);
+  const free = counter(kernel, 'NR_FREE_PAGES');
+  if (pages === undefined || free === undefined) return undefined;
+  const total = pages * pageBytes;
+  const counted = (name: string): number => number(counter(kernel, name)) ?? 0;
+  const shared = counted('NR_SHMEM');
+  const uses = [
+    { kind: 'free', bytes: Number(free) * pageBytes },
+    { kind: 'programs', bytes: counted('NR_ANON_MAPPED') * pageBytes },
+    { kind: 'files', bytes: Math.max(0, counted('NR_FILE_PAGES') - shared) * pageBytes },
+    { kind: 'shared', bytes: shared * pageBytes },
+    { kind: 'slab', bytes: (slabPages(kernel) ?? 0) * pageBytes },
+    { kind: 'page tables', bytes: counted('NR_PAGETABLE') * pageBytes },
+    { kind: 'kernel stacks', bytes: counted('NR_KERNEL_STACK_KB') * 1024 },
+  ];
+  const rest = total - uses.reduce((sum, { bytes }) => sum + bytes, 0);
+  return { total, uses: [...uses, { kind: 'other kernel', bytes: Math.max(0, rest) }] };
 }
 
 /** Pages of block devices themselves: what their inodes have cached. */
@@ -62,7 +103,6 @@ function blockDevicePages(kernel: Kernel): number | undefined {
 }
 
 const mostSizes = 16;
-const pageShift = 12;
 
 function hugePages(kernel: Kernel): { total: number; free: number } | undefined {
   const first = kernel.core.address('hstates');

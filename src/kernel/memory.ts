@@ -62,6 +62,8 @@ export type AddressTranslator = {
   mappedRuns?(start: bigint, end: bigint): Iterable<MappedRun>;
   /** Physical addresses of the pages that hold the kernel's own page tables, at most `limit` of them. */
   tablePages?(limit: number): number[];
+  /** Forgets tables that were read: those of a kernel that runs change. */
+  forget?(): void;
 };
 
 /** Kernel virtual memory: translation on top of physical memory. */
@@ -93,6 +95,11 @@ export class VirtualMemory {
     return this.#translator.tablePages?.(limit) ?? [];
   }
 
+  /** Forgets what was read of the page tables. */
+  forget(): void {
+    this.#translator.forget?.();
+  }
+
   /** Reads `length` bytes at a kernel virtual address; across page boundaries; whole or Missing. */
   read(vaddr: bigint, length: number): Uint8Array | Missing {
     const bytes = new Uint8Array(length);
@@ -100,7 +107,8 @@ export class VirtualMemory {
       const run = this.#translator.translate(vaddr + BigInt(done));
       if (isMissing(run)) return run;
       const end = Math.min(length, done + run.length);
-      const failed = this.#physical.readInto(run.paddr, bytes.subarray(done, end));
+      const part = end - done === length ? bytes : bytes.subarray(done, end);
+      const failed = this.#physical.readInto(run.paddr, part);
       if (failed) return failed;
       done = end;
     }

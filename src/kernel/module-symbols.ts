@@ -10,11 +10,14 @@ const maxSymbols = 2 ** 20;
 const maxNameBytes = 2 ** 26;
 const sectionUndefined = 0;
 
+/** A symbol of a module, and where it ends when that is before the next one: at the padding in front of that. */
+export type ModuleSymbol = KernelSymbol & { readonly end?: bigint };
+
 /**
  * The symbols of a module in ascending order of their addresses: struct mod_kallsyms (kernel/module/internal.h), a
  * symbol table of ELF with the addresses at which the module was loaded. The letters of their types lie beside it since 5.2.
  */
-export function moduleSymbols(core: KernelCore, module: KernelObject): KernelSymbol[] {
+export function moduleSymbols(core: KernelCore, module: KernelObject): ModuleSymbol[] {
   const table = module.find('kallsyms')?.deref();
   if (table === undefined || isMissing(table)) return [];
   const pointer = (name: string): bigint | undefined => known(table.find(name)?.integer());
@@ -31,17 +34,36 @@ export function moduleSymbols(core: KernelCore, module: KernelObject): KernelSym
   const names = namesAt(core, texts, longest);
   if (names === undefined) return [];
   const symbols: KernelSymbol[] = [];
+  const paddings: bigint[] = [];
   for (let i = 0; i < count; i++) {
     const at = i * symbolBytes;
     const offset = view.getUint32(at, true);
     const name = names.toString('latin1', offset, Math.max(offset, names.indexOf(0, offset)));
     // Symbols that other modules define, and marks of the compiler.
-    if (name === '' || name.startsWith('.L') || name.startsWith('__pfx_')) continue;
-    if (view.getUint16(at + 6, true) === sectionUndefined) continue;
+    if (name === '' || name.startsWith('.L') || view.getUint16(at + 6, true) === sectionUndefined) continue;
+    const address = view.getBigUint64(at + 8, true);
+    if (name.startsWith('__pfx_')) {
+      paddings.push(address);
+      continue;
+    }
     const type = types === undefined ? letterOf(view.getUint8(at + 4)) : String.fromCharCode(types[i]!);
-    symbols.push({ address: view.getBigUint64(at + 8, true), name, type });
+    symbols.push({ address, name, type });
   }
-  return symbols.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+  symbols.sort((a, b) => ascending(a.address, b.address));
+  return paddings.length === 0 ? symbols : withEnds(symbols, paddings.sort(ascending));
+}
+
+const ascending = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Each symbol with the padding behind it, where that comes before the next symbol. Both ascending. */
+function withEnds(symbols: readonly KernelSymbol[], paddings: readonly bigint[]): ModuleSymbol[] {
+  let at = 0;
+  return symbols.map((symbol, i) => {
+    while (at < paddings.length && paddings[at]! <= symbol.address) at++;
+    const next = symbols[i + 1]?.address;
+    const end = paddings[at];
+    return end !== undefined && (next === undefined || end < next) ? { ...symbol, end } : symbol;
+  });
 }
 
 /** The table of names up to the end of the last one, as far as its pages are there. */

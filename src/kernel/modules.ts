@@ -1,9 +1,8 @@
 import { type KernelCore, known } from './core.ts';
 import type { CType } from './ctype.ts';
-import type { KernelSymbol } from './kallsyms.ts';
 import { type ListDamage, walkList } from './list.ts';
 import { isMissing, type Missing } from './memory.ts';
-import { moduleSymbols } from './module-symbols.ts';
+import { type ModuleSymbol, moduleSymbols } from './module-symbols.ts';
 import { type KernelObject, readText } from './object.ts';
 
 /** A piece of memory that belongs to a module. */
@@ -25,7 +24,7 @@ export class KernelModule {
   /** All that it occupies; of its init parts only what is still there. */
   readonly ranges: readonly ModuleRange[];
   readonly #core: KernelCore;
-  #symbols: readonly KernelSymbol[] | undefined;
+  #symbols: readonly ModuleSymbol[] | undefined;
 
   constructor(core: KernelCore, object: KernelObject, name: string) {
     this.#core = core;
@@ -66,7 +65,7 @@ export class KernelModule {
   }
 
   /** All its symbols in ascending order of their addresses, built from what is left of its ELF file. */
-  get symbols(): readonly KernelSymbol[] {
+  get symbols(): readonly ModuleSymbol[] {
     this.#symbols ??= moduleSymbols(this.#core, this.object);
     return this.#symbols;
   }

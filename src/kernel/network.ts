@@ -2,7 +2,7 @@ import { known } from './core.ts';
 import type { Kernel } from './kernel.ts';
 import { isMissing } from './memory.ts';
 import type { KernelObject } from './object.ts';
-import { openFiles } from './open-files.ts';
+import { inodeType, openFiles } from './open-files.ts';
 import type { KernelTask } from './tasks.ts';
 
 /** A network interface, and its addresses as text. */
@@ -77,16 +77,14 @@ export type OpenSocket = {
   readonly sock: KernelObject | undefined;
 };
 
-const socketMode = 0xc;
-
 /** Sockets among the open files of a task. */
 export function openSockets(kernel: Kernel, task: KernelTask): OpenSocket[] {
   const open = openFiles(kernel, task);
   if (open === undefined || isMissing(open)) return [];
   return open.flatMap(({ descriptor, file }) => {
-    const mode = known(known(file.member('f_inode').deref())?.member('i_mode').number()) ?? 0;
+    const inode = known(file.member('f_inode').deref());
     const data = known(file.member('private_data').integer());
-    if (mode >> 12 !== socketMode || !data) return [];
+    if (inodeType(inode) !== 'SOCK' || !data) return [];
     const socket = kernel.object('socket', data);
     return { descriptor, socket, sock: known(socket.member('sk').deref()) };
   });

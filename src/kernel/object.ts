@@ -241,11 +241,19 @@ function integerOf(bare: CType, bytes: Uint8Array, at: number, field: CPlace['bi
         ? 8
         : Math.min(bare.size, 8)
       : Math.ceil((field.shift + field.bits) / 8);
-  let value = 0n;
-  for (let i = width - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[at + i] ?? 0);
   const bits = field?.bits ?? width * 8;
-  value = BigInt.asUintN(bits, field === undefined ? value : value >> BigInt(field.shift));
+  let value = wordAt(bytes, at, width);
+  if (field !== undefined) value = BigInt.asUintN(bits, value >> BigInt(field.shift));
   return bare.signed ? BigInt.asIntN(bits, value) : value;
+}
+
+/** Up to nine bytes, the last one the highest; by halves, since a bigint for each byte would cost more than reading it. */
+function wordAt(bytes: Uint8Array, at: number, width: number): bigint {
+  let [low, high] = [0, 0];
+  for (let i = Math.min(width, 4) - 1; i >= 0; i--) low = low * 256 + (bytes[at + i] ?? 0);
+  if (width <= 4) return BigInt(low);
+  for (let i = width - 1; i >= 4; i--) high = high * 256 + (bytes[at + i] ?? 0);
+  return (BigInt(high) << 32n) | BigInt(low);
 }
 
 const narrow = (value: bigint, size: number): number | bigint => (size <= 4 ? Number(value) : value);

@@ -1,4 +1,5 @@
 import { known } from './core.ts';
+import type { CType } from './ctype.ts';
 import type { Kernel } from './kernel.ts';
 import { type ListDamage, walkList } from './list.ts';
 import { isMissing } from './memory.ts';
@@ -48,9 +49,12 @@ function cacheAt(kernel: Kernel, object: KernelObject): SlabCache {
   };
 }
 
+/** A type of its own since 5.17. */
+const slabType = ({ core }: Kernel): CType | string => core.type('struct slab') ?? 'page';
+
 /** A slab by the address of its descriptor; undefined when it cannot be read. */
 export function slabAt(kernel: Kernel, descriptor: bigint): Slab | undefined {
-  const object = kernel.object(kernel.type('struct slab') ?? 'page', descriptor);
+  const object = kernel.object(slabType(kernel), descriptor);
   const cacheAddress = known(object.find('slab_cache')?.integer());
   const counters = known(object.find('objects')?.integer());
   const inUse = known(object.find('inuse')?.integer());
@@ -90,7 +94,7 @@ export function slabCounts(kernel: Kernel, cache: SlabCache): SlabCounts {
     slabs += known(node.find('nr_slabs.counter')?.number()) ?? 0;
     total += known(node.find('total_objects.counter')?.number()) ?? 0;
     const list = node.find('partial');
-    const link = kernel.object(kernel.type('struct slab') ?? 'page', 0n).find('slab_list', 'lru');
+    const link = kernel.object(slabType(kernel), 0n).find('slab_list', 'lru');
     if (list === undefined || link === undefined) continue;
     for (const entry of walkList(core.memory, list.address).entries) {
       const slab = slabAt(kernel, entry - link.address);
@@ -111,7 +115,7 @@ export function slabCounts(kernel: Kernel, cache: SlabCache): SlabCounts {
 }
 
 /** struct kmem_cache_node of each memory node. */
-function nodesOf(kernel: Kernel, cache: SlabCache): KernelObject[] {
+export function nodesOf(kernel: Kernel, cache: SlabCache): KernelObject[] {
   return pointersByNode(kernel, cache, 'node').map((address) => kernel.object('kmem_cache_node', address));
 }
 
@@ -126,18 +130,29 @@ function pointersByNode(kernel: Kernel, cache: SlabCache, member: 'node' | 'barn
   });
 }
 
-/** Objects that wait in sheaves (since 6.18): of CPUs, and full ones in the barns of nodes. To slabs they are in use. */
+/** Objects that wait in sheaves: to slabs they are in use. */
 function freeInSheaves(kernel: Kernel, cache: SlabCache): number {
+  let free = 0;
+  for (const { sheaf } of sheavesOf(kernel, cache)) free += known(sheaf.find('size')?.number()) ?? 0;
+  return free;
+}
+
+/** Arrays of free objects (since 6.18): each CPU's own, by its number, and full ones in the barns of nodes. */
+export function* sheavesOf(
+  kernel: Kernel,
+  cache: SlabCache,
+): Generator<{ readonly cpu: number | undefined; readonly sheaf: KernelObject }> {
   const { core } = kernel;
   const perCpu = known(cache.object.find('cpu_sheaves')?.integer());
-  if (!perCpu) return 0;
-  const sizeOf = (sheaf: KernelObject | undefined): number => known(sheaf?.find('size')?.number()) ?? 0;
-  let free = 0;
+  if (!perCpu) return;
   for (const cpu of core.cpus('possible')) {
     const address = core.perCpuAddress(perCpu, cpu);
     if (typeof address !== 'bigint') continue;
     const own = kernel.object('slub_percpu_sheaves', address);
-    for (const which of ['main', 'spare', 'rcu_free']) free += sizeOf(known(own.find(which)?.deref()));
+    for (const which of ['main', 'spare', 'rcu_free']) {
+      const sheaf = known(own.find(which)?.deref());
+      if (sheaf !== undefined) yield { cpu, sheaf };
+    }
   }
   const inNodes = nodesOf(kernel, cache).map((node) => known(node.find('barn')?.integer()));
   for (const barn of [...pointersByNode(kernel, cache, 'barn'), ...inNodes]) {
@@ -145,25 +160,26 @@ function freeInSheaves(kernel: Kernel, cache: SlabCache): number {
     const full = kernel.object('node_barn', barn).find('sheaves_full');
     if (full === undefined) continue;
     for (const sheaf of kernel.listEntries(full.address, 'slab_sheaf', 'barn_list').entries)
-      free += sizeOf(sheaf);
+      yield { cpu: undefined, sheaf };
   }
-  return free;
 }
 
 /** Objects on the CPU's own list of its slab: counted as in use there, while they are free. */
-function freeOfCpu(kernel: Kernel, cache: SlabCache, own: KernelObject): number {
+const freeOfCpu = (kernel: Kernel, cache: SlabCache, own: KernelObject): number =>
+  [...freeObjects(kernel, cache, known(own.member('freelist').integer()) ?? 0n)].length;
+
+/** Free objects that are linked through themselves, from the first on, as far as they can be read; 65,535 at most. */
+export function* freeObjects(kernel: Kernel, cache: SlabCache, first: bigint): Generator<bigint> {
   const secret = known(cache.object.find('random')?.integer());
   const offset = BigInt(known(cache.object.member('offset').number()) ?? 0);
-  let at = known(own.member('freelist').integer()) ?? 0n;
-  let count = 0;
-  for (; at !== 0n && count < 0xffff; count++) {
+  for (let at = first, count = 0; at !== 0n && count < 0xffff; count++) {
     const place = at + offset;
     const word = known(kernel.core.u64(place));
-    if (word === undefined) break;
+    if (word === undefined) return;
+    yield at;
     // CONFIG_SLAB_FREELIST_HARDENED hides the links.
     at = secret === undefined ? word : word ^ secret ^ swapped(place);
   }
-  return count;
 }
 
 function partialOfCpu(kernel: Kernel, first: bigint): number {
@@ -173,13 +189,7 @@ function partialOfCpu(kernel: Kernel, first: bigint): number {
     const slab = slabAt(kernel, at);
     if (slab === undefined) break;
     free += slab.objects - slab.inUse;
-    at =
-      known(
-        kernel
-          .object(kernel.type('struct slab') ?? 'page', at)
-          .member('next')
-          .integer(),
-      ) ?? 0n;
+    at = known(kernel.object(slabType(kernel), at).member('next').integer()) ?? 0n;
   }
   return free;
 }

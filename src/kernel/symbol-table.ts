@@ -120,7 +120,7 @@ function inModule(module: KernelModule, address: bigint): SymbolPlace | undefine
   let index = low - 1;
   if (index < 0 || symbols[index]!.address < range.start) return undefined;
   while (index > 0 && symbols[index - 1]!.address === symbols[index]!.address) index--;
-  const next = symbols[low]?.address;
+  const next = symbols[low - 1]!.end ?? symbols[low]?.address;
   const end = next !== undefined && next < range.end ? next : range.end;
   return place({ ...symbols[index]!, module }, address, end);
 }

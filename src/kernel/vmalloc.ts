@@ -32,6 +32,7 @@ export function vmallocAreas(kernel: Kernel): { areas: VmallocArea[]; damage: Li
 }
 
 function headsOf(kernel: Kernel): bigint[] {
+  if (kernel.core.type('vmap_area') === undefined) return [];
   const list = kernel.core.address('vmap_area_list');
   if (list !== undefined && kernel.core.address('vmap_nodes') === undefined) return [list];
   const first = globalNumber(kernel, 'vmap_nodes');

@@ -139,9 +139,11 @@ class PageTableWalk implements AddressTranslator {
 
   translate(vaddr: bigint): MappedRun | Missing {
     let table = this.#root;
+    // Below the root of five levels a number holds all that counts, and is divided faster than a bigint is shifted.
+    const low48 = Number(BigInt.asUintN(48, vaddr));
     for (let level = this.#firstLevel; level < levelShifts.length; level++) {
       const shift = levelShifts[level]!;
-      const index = Number((vaddr >> BigInt(shift)) & 0x1ffn);
+      const index = level === 0 ? Number((vaddr >> 48n) & 0x1ffn) : Math.floor(low48 / 2 ** shift) & 0x1ff;
       const words = this.#table(table);
       if (!(words instanceof Uint32Array)) return words;
       const low = words[index * 2]!;
@@ -150,7 +152,7 @@ class PageTableWalk implements AddressTranslator {
       if ((low & leafBits(shift)) !== 0) {
         // Within a large page the low frame bits belong to the offset (and bit 12 is PAT there).
         const size = 2 ** shift;
-        const inside = Number(vaddr & BigInt(size - 1));
+        const inside = low48 % size;
         return { vaddr, paddr: frame - (frame % size) + inside, length: size - inside };
       }
       table = frame;
@@ -241,6 +243,10 @@ class PageTableWalk implements AddressTranslator {
       tables = below;
     }
     return [...seen];
+  }
+
+  forget(): void {
+    this.#tables.clear();
   }
 
   #frame(words: Uint32Array, index: number): number {

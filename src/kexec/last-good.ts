@@ -1,21 +1,18 @@
-import { createHash } from 'node:crypto';
 import {
   chmodSync,
-  closeSync,
   constants,
   copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
-  readSync,
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { KdumpError } from '../lib/errors.ts';
 import { finishDurably, incompleteName, syncDirectory, writeFileDurably } from '../system/durable.ts';
+import { fileDigest } from '../system/file-digest.ts';
 import type { LoadWish } from './plan.ts';
 import type { Syscall } from './uapi.ts';
 
@@ -108,7 +105,7 @@ export function locateKept(directory: string, role: Role, file: KeptFile): strin
   const copy = join(directory, copyName(role, file.sha256));
   for (const path of [file.path, copy]) {
     try {
-      if (digestOfFile(path) === file.sha256) return path;
+      if (fileDigest(path) === file.sha256) return path;
     } catch {
       // Gone, or not readable: the other one may be there.
     }
@@ -128,30 +125,16 @@ export function forgetLastGood(directory: string): void {
   removeOthers(directory, null);
 }
 
-/** SHA-256 of a file, hexadecimal, read in pieces. */
-function digestOfFile(path: string): string {
-  const hash = createHash('sha256');
-  const piece = Buffer.allocUnsafe(1 << 20);
-  const fd = openSync(path, 'r');
-  try {
-    for (let got = readSync(fd, piece); got > 0; got = readSync(fd, piece))
-      hash.update(piece.subarray(0, got));
-  } finally {
-    closeSync(fd);
-  }
-  return hash.digest('hex');
-}
-
 function keepFile(directory: string, role: Role, { path, size }: Omit<KeptFile, 'sha256'>): KeptFile {
   const changed = () =>
     new KdumpError('file-changed', `${path}: has changed since it was loaded`, { facts: { path, size } });
-  const sha256 = digestOfFile(path);
+  const sha256 = fileDigest(path);
   const copy = join(directory, copyName(role, sha256));
   if (!existsSync(copy)) {
     const incomplete = incompleteName(copy);
     rmSync(incomplete, { force: true });
     copyFileSync(path, incomplete, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-    if (digestOfFile(incomplete) !== sha256) {
+    if (fileDigest(incomplete) !== sha256) {
       rmSync(incomplete, { force: true });
       throw changed();
     }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { KdumpError } from '../lib/errors.ts';
 import { errnoName, errnoText } from './errno.ts';
 import { addressOf, lastErrno, libc } from './ffi.ts';
@@ -26,6 +26,8 @@ export type Beside = {
 export type BesideOptions = {
   /** Standard input: a pipe, nothing, or ours together with our output. */
   readonly stdin: 'pipe' | 'none' | 'ours';
+  /** When memory runs out, the kernel ends it before anything else. */
+  readonly expendable?: boolean;
 };
 
 const O_NONBLOCK = 0o4000;
@@ -44,18 +46,22 @@ const sigsetBytes = 128;
 /** Bytes of what was said that are kept for us; an error is at its end. */
 const mostSaid = 64 << 10;
 const pauseMilliseconds = 20;
+/** The highest oom_score_adj there is. */
+export const expendableScore = 1000;
 
 /**
  * Starts a program. What it says goes into a file in memory.
  * @throws KdumpError `no-program` when it cannot be started
  */
-export function startBeside(program: string, args: readonly string[], { stdin }: BesideOptions): Beside {
+export function startBeside(program: string, args: readonly string[], options: BesideOptions): Beside {
+  const { stdin, expendable = false } = options;
   const pipe = stdin === 'pipe' ? openPipe(program) : undefined;
   const output = stdin === 'ours' ? undefined : memoryFile();
   const nothing = stdin === 'none' ? openSync('/dev/null', 'r') : undefined;
   try {
     const input = pipe?.read ?? nothing ?? 0;
     const pid = spawn(program, args, [input, output ?? 1, output ?? 2], stdin !== 'ours');
+    if (expendable) offerToKernel(pid);
     return new Process(pid, pipe?.write ?? null, output, stdin !== 'ours');
   } catch (error) {
     if (pipe !== undefined) closeSync(pipe.write);
@@ -121,6 +127,15 @@ class Process implements Beside {
 
   close(): void {
     if (this.#output !== undefined) closeSync(this.#output);
+  }
+}
+
+/** oom_score_adj of proc(5). What cannot be written there is not ours, or has ended. */
+function offerToKernel(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(expendableScore));
+  } catch {
+    // It takes its chances as everybody does.
   }
 }
 

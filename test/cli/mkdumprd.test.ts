@@ -58,6 +58,7 @@ describe('mkdumprd', () => {
     [['--mounted-at', '/sysroot', 'a'], /--mounted-at is of use only with --into/],
     [['--into', 'tree', 'a'], /--into takes no image and no kernel, but a was given/],
     [['--into', 'tree', '--target', '/dev/vda'], /--target says how an image is built/],
+    [['--into', '/proc', '--handover', 'f', '--no-report'], /--handover says what --no-report would say/],
     [['--into', '/nonexistent/tree'], /\/nonexistent\/tree is not a directory/],
     [['--into', '/proc', '--mounted-at', 'sysroot'], /mountPoint is "sysroot"/],
   ])('refuses %j', (args, message) => {

@@ -33,6 +33,13 @@ const lines = (frames: readonly Frame[], stop: UnwindStop = { reason: 'end' }, o
   ...backtraceLines(session, { frames, stop }, own),
 ];
 
+test('a CPU that runs has its registers for itself', () => {
+  const trace = { frames: [], stop: { reason: 'no-registers' } } as const;
+  const of = (isLive: boolean) => [...backtraceLines({ ...session, isLive } as Session, trace, style)];
+  expect(of(true)).toEqual(['(active)']);
+  expect(of(false)).toEqual([expect.stringContaining('it did not answer')]);
+});
+
 describe('frames', () => {
   test('calls, with offsets and source lines when they are wanted', () => {
     const frames = [frame('panic', 0xffn)];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { KernelCore } from '../../src/kernel/core.ts';
 import { lastUnloadedModule, lettersOfTaints, readModules } from '../../src/kernel/modules.ts';
+import { SymbolTable } from '../../src/kernel/symbol-table.ts';
 import { BtfBuilder } from '../helpers/btf.ts';
 import { fakeCore } from '../helpers/kernel.ts';
 
@@ -58,13 +59,13 @@ function kernel(parts: boolean): KernelCore {
   bytes.writeUInt32LE(0x2000, first + 112);
   bytes.writeBigUInt64LE(code + 0x4000n, first + 120);
   bytes.writeUInt32LE(0x1000, first + 128);
-  // Its symbols: none, one that is defined elsewhere, two of its own, not in their order.
+  // Its symbols: none, one that is defined elsewhere, two of its own, not in their order, and the padding between them.
   bytes.writeBigUInt64LE(start + 0x700n, 0x600);
-  bytes.writeUInt32LE(4, 0x608);
+  bytes.writeUInt32LE(5, 0x608);
   bytes.writeBigUInt64LE(start + 0x800n, 0x610);
   bytes.writeBigUInt64LE(start + 0x900n, 0x618);
-  bytes.write('\0printk\0lo_close\0lo_open\0', 0x800, 'latin1');
-  bytes.write('?UtT', 0x900, 'latin1');
+  bytes.write('\0printk\0lo_close\0lo_open\0__pfx_lo_close\0', 0x800, 'latin1');
+  bytes.write('?UtTt', 0x900, 'latin1');
   const symbol = (index: number, name: number, section: number, value: bigint): void => {
     bytes.writeUInt32LE(name, 0x700 + index * 24);
     bytes.writeUInt16LE(section, 0x700 + index * 24 + 6);
@@ -73,6 +74,7 @@ function kernel(parts: boolean): KernelCore {
   symbol(1, 1, 0, 0n);
   symbol(2, 8, 1, code + 0x80n);
   symbol(3, 17, 1, code + 0x40n);
+  symbol(4, 25, 1, code + 0x70n);
   bytes.write('vmsecmod', 0x1000, 'latin1');
   bytes.write('(OE)', 0x1000 + 56, 'latin1');
   return fakeCore({
@@ -100,10 +102,17 @@ describe.each([
 
   test('has its symbols in the order of their addresses', () => {
     expect(module!.symbols).toEqual([
-      { name: 'lo_open', type: 'T', address: code + 0x40n },
+      { name: 'lo_open', type: 'T', address: code + 0x40n, end: code + 0x70n },
       { name: 'lo_close', type: 't', address: code + 0x80n },
     ]);
   });
+});
+
+test('a function of a module ends where the padding in front of the next one begins', () => {
+  const core = kernel(true);
+  const symbols = new SymbolTable(core.kallsyms, () => readModules(core).modules);
+  expect(symbols.at(code + 0x44n)).toMatchObject({ symbol: { name: 'lo_open' }, offset: 4, size: 0x30 });
+  expect(symbols.at(code + 0x80n)).toMatchObject({ symbol: { name: 'lo_close' }, size: 0x1f80 });
 });
 
 test('the module that was unloaded last, with its taints', () => {

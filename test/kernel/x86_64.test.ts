@@ -50,6 +50,20 @@ test('a 2 MiB leaf, whose PAT bit 12 is no part of the address', () => {
   expect(translate(memory, vaddr)).toEqual({ vaddr, paddr: 0x40001123, length: 0x200000 - 0x1123 });
 });
 
+test('tables are read once, until they are to be forgotten', () => {
+  const entries: Record<number, Record<number, bigint>> = {
+    8192: { 1: 0x3000n | table },
+    12288: { 1: 0x2_4000_0000n | largeLeaf },
+  };
+  const keys = info();
+  const translator = x86_64.translator(keys, tables(entries), x86_64.physBase(keys, []));
+  const found = translator.translate(vaddr);
+  entries[12288] = { 1: 0x3_4000_0000n | largeLeaf };
+  expect(translator.translate(vaddr)).toEqual(found);
+  translator.forget!();
+  expect(translator.translate(vaddr)).toMatchObject({ paddr: 0x3_4020_1123 });
+});
+
 test('a 1 GiB leaf', () => {
   const memory = tables({ 8192: { 1: 0x3000n | table }, 12288: { 1: 0x2_4000_0000n | largeLeaf } });
   expect(translate(memory, vaddr)).toEqual({ vaddr, paddr: 0x2_4020_1123, length: 0x40000000 - 0x201123 });

@@ -23,6 +23,12 @@ const equal = [
   'kmem -v',
   'kmem -V',
   'kmem -z',
+  'kmem -f',
+  'kmem -F',
+  'kmem -S filp',
+  'kmem -S kmalloc-96',
+  'kmem 1000',
+  'kmem -p 1000000',
   'files',
   'files 1',
   'vm',
@@ -31,16 +37,22 @@ const equal = [
   'net',
   'net -n',
   'net -s',
+  'net -S',
+  'net -N 1041236234',
   'dev',
   'dev -p',
   'irq',
   'irq -a',
   'irq -b',
+  'irq -d',
   'irq -u',
   'irq -s',
   'runq',
   'runq -t',
   'runq -T',
+  'runq -m',
+  'runq -g',
+  'runq -g -c 1',
   'swap',
   'rd linux_banner 8',
   'rd -8 linux_banner 20',
@@ -56,6 +68,11 @@ const equal = [
   'struct task_struct.pid,comm,se init_task',
   'struct -x task_struct.pid,comm,sched_info init_task',
   'struct -d task_struct.flags,tasks init_task',
+  'struct -p list_head init_task',
+  'struct -p neigh_table.family,hash,key_eq,allow_add,id arp_tbl',
+  'struct -p task_struct.thread_pid,pid,nsproxy init_task',
+  'struct -p -x task_struct.fs init_task',
+  'struct -p file_system_type.name,owner,kill_sb,fs_supers shmem_fs_type',
   'struct page',
   'struct task_struct',
   'struct -o task_struct',
@@ -146,6 +163,10 @@ describe.each(described)('kernel %s', (name) => {
       'timer',
       'timer -r',
       'rd -S init_net 400',
+      'kmem -n',
+      'vtop 0x400000',
+      // After it crash takes every address for one of a process.
+      'struct -u list_head 0x400000',
     ];
     const vmlinux = await debugVmlinux(await labKernel(name));
     const crash = await peer('crash');
@@ -187,6 +208,28 @@ describe.each(described)('kernel %s', (name) => {
     }
     expect(differing).toEqual([]);
     expect(same).toBeGreaterThanOrEqual(100);
+  });
+
+  test('kmem -n: nodes, zones, sections and blocks, of which crash does not know the states that are an enum', async () => {
+    const own = await ours('kmem -n');
+    expect(own).toMatch(/memory0 .* ONLINE /);
+    expect(own).toBe(plain(output.get('kmem -n')!.replaceAll('UNKNOWN', 'ONLINE ')));
+  });
+
+  test('vtop of an address of a process: the tables, the area and the page', async () => {
+    // crash prints the heading of the page once in a session.
+    const body = (text: string): string[] =>
+      plain(text)
+        .split('\n')
+        .filter((line) => !/^ +PAGE +PHYSICAL/.test(line) && line !== '');
+    const own = body(await ours('vtop 400000'));
+    expect(own).toContainEqual(expect.stringContaining('uptodate'));
+    expect(own).toEqual(body(output.get('vtop 0x400000')!));
+  });
+
+  test('struct -u: in the memory of a process', async () => {
+    const line = 'struct -u list_head 0x400000';
+    expect(await ours(line)).toBe(plain(output.get(line)!));
   });
 
   test('timer: every timer of the bases that crash knows', async () => {

@@ -4,7 +4,6 @@ import { BugTable } from '../../src/crash/triage/bug-table.ts';
 import { coverage } from '../../src/crash/triage/coverage.ts';
 import { groupTasks } from '../../src/crash/triage/groups.ts';
 import { identify } from '../../src/crash/triage/identify.ts';
-import { MemoryMap } from '../../src/crash/triage/memory-map.ts';
 import type { Triage } from '../../src/crash/triage/triage.ts';
 import { openSource } from '../../src/dump/input/open.ts';
 import type { DumpSource } from '../../src/dump/input/source.ts';
@@ -46,10 +45,9 @@ describe.each(comparedKernels())('kernel %s, crashed by sysrq', (name) => {
     expect(triage.objects[0]).toMatchObject({ cache: 'filp', text: '/proc/sysrq-trigger' });
     expect(report.summary).toContain('this is a test or a deliberate crash');
 
-    const map = new MemoryMap(kernel.core);
     const task = kernel.panicTask!;
     const kinds = (address: bigint): string[] =>
-      identify(kernel, map, address).map(({ kind, text }) => `${kind}: ${text}`);
+      identify(kernel, address).map(({ kind, text }) => `${kind}: ${text}`);
     expect(kinds(task.address + 8n)[0]).toMatch(
       /^slab: 0x8 bytes into the object 0x\w+ of task_struct.*: init \(pid 1\)$/,
     );

@@ -1,7 +1,7 @@
 // The analysis shell, compared with crash(8) and the debug vmlinux on the same vmcore, line by line; and vmcore-dmesg
 // with that of kexec-tools.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -76,10 +76,15 @@ const same = [
   'foreach RU ps',
   'foreach kernel task -R pid',
   'foreach init bt -s',
+  '*list_head',
+  'dis -s panic',
+  'dis -s sysrq_handle_crash 3',
 ];
 
 /** Commands of which something is different on purpose. */
 const different = [
+  'dis -l panic 5',
+  'dis -rl panic+20',
   'sys',
   'sys -c',
   'sym panic',
@@ -154,6 +159,26 @@ describe.each(described)('the shell on kernel %s', (name) => {
     const [, line] = /(kernel\/panic\.c: \d+)$/.exec(theirs.get('sym panic')![0]!)!;
     expect(ours.get('sym panic')![0]).toMatch(/^[0-9a-f]{16} \(T\) panic /);
     expect(ours.get('sym panic')![0]).toContain(line);
+  });
+
+  test.each(['dis -l panic 5', 'dis -rl panic+20'])('%s: lines where they change', (command) => {
+    const theirLines = theirs.get(command)!.map((line) => line.replace(/^\S+\/(?=kernel\/\w+\.c: )/, ''));
+    expect(ours.get(command)).toEqual(theirLines);
+  });
+
+  test('rd -r: memory as it is, for its owner alone', () => {
+    const file = join(directory, 'memory');
+    const { stdout } = run(
+      'crash',
+      '-s',
+      vmcore,
+      '-c',
+      `rd -r ${file} linux_banner 64; rd -a linux_banner 64`,
+    );
+    expect(stdout).toMatch(/^64 bytes copied from 0xffffffff[0-9a-f]{8} to /);
+    expect(readFileSync(file, 'latin1')).toMatch(/^Linux version \d/);
+    expect(statSync(file)).toMatchObject({ size: 64 });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
   test('sym -m: without marks of the compiler, with types that crash does not know', () => {

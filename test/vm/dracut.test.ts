@@ -50,16 +50,24 @@ describe.each([
       'directory',
       'marker',
       'dmesg',
+      'report',
       'collect',
       'checksum',
     ]);
     expect(readdirSync(result.dumpDirectory).sort()).toEqual([
       'dump.json',
       'kexec-dmesg.log',
+      'report.html',
+      'report.json',
       'vmcore',
       'vmcore-dmesg.txt',
     ]);
     expect(statSync(join(result.dumpDirectory, 'vmcore')).size).toBe(report.files.vmcore);
+  });
+
+  test('runs the capture as what runs the initramfs does', () => {
+    const started = result.console.find(/Starting .*Save the memory of the crashed kernel/);
+    expect(started !== undefined).toBe(systemd);
   });
 
   test('reboots the machine after the dump', () => {

@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Report } from '../../src/crash/report/build.ts';
 import type { CollectReport } from '../../src/dump/collect.ts';
 import type { DumpReport } from '../../src/kdump/capture/report.ts';
 import { withTemporaryDirectory } from './lab/cache.ts';
@@ -25,7 +26,8 @@ describe.each(kernelNames)('a crash of Linux %s', (kernel) => {
   let directory: string;
 
   beforeAll(async () => {
-    result = await crash({ kernel, collector: 'makedumpfile -l --message-level 31 -d 31', workload: 'full' });
+    const collector = 'makedumpfile -l --message-level 31 -d 31';
+    result = await crash({ kernel, collector, report: true, workload: 'full' });
     directory = directoryOf(result);
   });
   afterAll(() => result?.remove());
@@ -42,12 +44,28 @@ describe.each(kernelNames)('a crash of Linux %s', (kernel) => {
     expect(readdirSync(directory).sort()).toEqual([
       'dump.json',
       'kexec-dmesg.log',
+      'report.html',
+      'report.json',
       'vmcore',
       'vmcore-dmesg.txt',
     ]);
     for (const name of readdirSync(directory)) {
       expect(statSync(join(directory, name)).mode & 0o777, name).toBe(0o600);
     }
+  });
+
+  test('tells what happened before it writes the dump', () => {
+    const { steps, summary } = readReport(directory);
+    const names = steps.map(({ name }) => name);
+    expect(names.indexOf('report')).toBe(names.indexOf('collect') - 1);
+    const told = JSON.parse(readFileSync(join(directory, 'report.json'), 'utf8')) as Report;
+    expect(told).toMatchObject({
+      summary,
+      crash: { reason: { class: 'sysrq', message: panicLine }, blamed: { function: 'sysrq_handle_crash' } },
+      tasks: { damaged: false },
+    });
+    expect(JSON.stringify(told)).not.toContain('"failed":');
+    expect(readFileSync(join(directory, 'report.html'), 'utf8')).toContain('sysrq_handle_crash');
   });
 
   test('counts every kind of page that the workload made', () => {

@@ -27,12 +27,16 @@ describe('with nothing but the defaults', () => {
     const { path, files, report } = onlyDump(copy);
     expect(report).toMatchObject({ state: 'complete', errors: [] });
     expect(files).toEqual(
-      expect.arrayContaining(['dump.json', 'kexec-dmesg.log', 'vmcore', 'vmcore-dmesg.txt']),
+      expect.arrayContaining([
+        ...['dump.json', 'kexec-dmesg.log', 'report.html', 'report.json', 'vmcore', 'vmcore-dmesg.txt'],
+      ]),
     );
     expect(verify([join(path, 'vmcore')], () => {})).toMatchObject({ ok: true });
     expect(road.said('status-after')).toMatchObject({
       status: 0,
-      text: expect.stringMatching(/ended in a crash/),
+      text: expect.stringMatching(
+        /ended in a crash: .*complete\. The kernel .* somebody asked for it by sysrq/,
+      ),
     });
     expect(JSON.parse(road.said('list').text).dumps).toHaveLength(1);
   });

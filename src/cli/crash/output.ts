@@ -16,17 +16,22 @@ export function openOutput(where: CommandLine['output']): Output {
     case 'pipe':
       return new ShellCommand(where.shell, true);
     case 'file': {
-      // What is in a dump is nobody else's business.
-      const file = openSync(where.path, where.append ? 'a' : 'w', 0o600);
+      const file = saveFile(where.path, where.append);
       return {
         write: async (text) => {
-          writeAll(file, Buffer.from(text));
+          file.write(Buffer.from(text));
           return true;
         },
-        close: async () => closeSync(file),
+        close: async () => file.close(),
       };
     }
   }
+}
+
+/** A file that a command's output, or memory itself, goes into: what is in a dump is nobody else's business. */
+export function saveFile(path: string, append = false): { write(bytes: Uint8Array): void; close(): void } {
+  const file = openSync(path, append ? 'a' : 'w', 0o600);
+  return { write: (bytes) => writeAll(file, bytes), close: () => closeSync(file) };
 }
 
 let broken = false;
@@ -50,6 +55,6 @@ const standardOutput: Output = {
   close: async () => {},
 };
 
-function writeAll(file: number, bytes: Buffer): void {
+function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
 }

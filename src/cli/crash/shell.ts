@@ -83,7 +83,7 @@ export class Shell {
 
   async #command(text: string): Promise<void> {
     const { words, output } = parseCommandLine(text);
-    const [name, ...args] = this.#withoutAlias(words);
+    const [name, ...args] = this.#withoutAlias(apart(words));
     if (name === undefined) return;
     if (name === 'q' || name === 'exit' || name === 'quit') {
       this.done = true;
@@ -107,6 +107,8 @@ export class Shell {
       this.#prepared.add(command);
     }
     const given = command.name === name || command.aliases?.includes(name) ? args : [name, ...args];
+    // Each command looks at what is, not at what the one before it saw.
+    if (this.#session.isLive) this.#session.kernel.forget();
     if (!this.#json) return command.run(this.#session, given);
     const result = command.json?.(this.#session, given) ?? { lines: [...command.run(this.#session, given)] };
     return [JSON.stringify({ command: text, result: plainJson(result) })];
@@ -180,12 +182,20 @@ export class Shell {
       return;
     }
     const known = this.#session.commands.find(name);
-    process.stderr.write(`${known?.name ?? 'crash'}: ${describeError(error)}\n`);
+    const prefix = `${known?.name ?? 'crash'}: `;
+    const said = describeError(error);
+    process.stderr.write(`${said.startsWith(prefix) ? said : prefix + said}\n`);
     if (known !== undefined && error instanceof KdumpError && isAboutOptions(error))
       process.stderr.write(
         `Usage:\n  ${known.name} ${known.usage}\nEnter "help ${known.name}" for details.\n`,
       );
   }
+}
+
+/** *list_head is the command * and its first argument. */
+function apart([first = '', ...others]: readonly string[]): readonly string[] {
+  if (!/^\*\w/.test(first)) return first === '' ? others : [first, ...others];
+  return ['*', first.slice(1), ...others];
 }
 
 /** Whether a reminder of the options helps: what was asked for was understood, or not. */

@@ -11,6 +11,7 @@ Tells what a kernel was doing, from a dump of its memory: symbols, types and sta
   -i FILE       run the commands of a file, then go on
       --json    results as JSON, a line for each command
       --report FILE   write a report: what happened. FILE ends in .html, .json or .md
+      --src DIR   source of the kernel, for dis -s; else where the vmlinux lies
   -s            silent: neither the banner nor the commands of files
       --osrelease   print the release of the kernel and end
       --log         print its log and end
@@ -24,6 +25,7 @@ export const options: readonly OptionSpec[] = [
   { name: 'input', short: 'i', long: [], takesValue: true },
   { name: 'json' },
   { name: 'report', takesValue: true },
+  { name: 'src', takesValue: true },
   { name: 'silent', short: 's', long: [] },
   { name: 'osrelease' },
   { name: 'log' },
@@ -59,7 +61,6 @@ export const options: readonly OptionSpec[] = [
     'reloc',
     'offline',
     'mod',
-    'src',
     'hash',
     'memory_module',
     'memory_device',

@@ -1,9 +1,10 @@
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { readSettings } from '../../kdump/config/settings.ts';
 import { listDumps, readDump } from '../../kdump/dumps/list.ts';
 import { type DumpPlace, dumpPlaces } from '../../kdump/dumps/places.ts';
 import { byTime, type SavedDump, withoutCopies } from '../../kdump/dumps/saved-dump.ts';
+import { savesOfArmed, stateDirectory } from '../../kdump/service/state.ts';
 import { KdumpError } from '../../lib/errors.ts';
 
 /** What list and show are both told. */
@@ -24,14 +25,22 @@ export function findDumps({ root, directory }: Omit<Where, 'json'>): {
   dumps: SavedDump[];
   unseen: DumpPlace[];
 } {
-  // Wrong settings are no reason not to show what is there.
-  const places =
-    directory === undefined ? dumpPlaces(readSettings(root).settings, root) : [{ target: '', directory }];
+  const places = directory === undefined ? allPlaces(root) : [{ target: '', directory }];
   const directories = new Set(places.map((place) => place.directory).filter((path) => path !== null));
   return {
     dumps: withoutCopies([...directories].flatMap((path) => listDumps(path)).sort(byTime)),
     unseen: places.filter((place) => place.directory === null),
   };
+}
+
+/** Where the settings have dumps saved, and where the machine as it is armed does: one of them may be wrong by now. */
+function allPlaces(root: string): DumpPlace[] {
+  const saves = [readSettings(root).settings, ...savesOfArmed(join(root, stateDirectory))];
+  const places = saves.flatMap((each) => dumpPlaces(each, root));
+  return places.filter(
+    ({ target, directory }, index) =>
+      index === places.findIndex((place) => place.target === target && place.directory === directory),
+  );
 }
 
 /**

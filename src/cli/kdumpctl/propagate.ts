@@ -1,5 +1,6 @@
 import { effectiveSettings } from '../../kdump/config/settings.ts';
-import { propagate, systemKnownHosts } from '../../kdump/trial/propagate.ts';
+import { systemKnownHosts } from '../../kdump/image/ssh.ts';
+import { propagate } from '../../kdump/trial/propagate.ts';
 import { runInteractive } from '../../system/interactive.ts';
 import { run } from '../../system/processes.ts';
 import type { VerbModule } from './verbs.ts';

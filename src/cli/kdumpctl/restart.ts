@@ -9,6 +9,6 @@ export const command: VerbModule['command'] = {
   handler: (args) => {
     const { json, _: words }: { json: boolean; _: string[] } = args as never;
     const what = words[0] === 'reload' ? 'Reloading kdump' : 'Restarting kdump';
-    carryOut(what, json, () => armMachine(json, { again: true }));
+    carryOut(what, json, (tell) => armMachine(tell, { again: true }));
   },
 };

@@ -9,7 +9,7 @@ export const command: VerbModule['command'] = {
   describe: 'save the dump that a raw partition holds as a file',
   handler: () => {
     const doors = machineServiceDoors();
-    const saved = saveRaw(effectiveSettings(doors.root), doors);
+    const saved = saveRaw([effectiveSettings(doors.root)], doors);
     for (const path of saved) say(`saved ${path}`);
     if (saved.length === 0) say('no raw partition among the targets holds a dump');
   },

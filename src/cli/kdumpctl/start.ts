@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { startEarly } from '../../kdump/service/start.ts';
-import { armMachine, carryOut, say } from './service.ts';
+import type { Narrator } from './narrator.ts';
+import { armMachine, carryOut } from './service.ts';
 import type { VerbModule } from './verbs.ts';
 
 type Options = { readonly json: boolean; readonly early: boolean };
@@ -19,17 +20,16 @@ export const command: VerbModule['command'] = {
       .option('json', { type: 'boolean', default: false, describe: 'print JSON' }),
   handler: (args) => {
     const { json, early }: Options = args as never;
-    carryOut('Starting kdump', json, () => (early ? armEarly(json) : armMachine(json)));
+    carryOut('Starting kdump', json, (tell) => (early ? armEarly(tell) : armMachine(tell)));
   },
 };
 
-function armEarly(json: boolean): object {
+function armEarly(tell: Narrator): object {
   const armed = startEarly(machineServiceDoors());
-  if (!json)
-    say(
-      armed === null
-        ? 'there is nothing to load yet, or it is loaded already'
-        : `loaded ${armed.kernel.path} with ${armed.image.path}`,
-    );
+  tell.info(
+    armed === null
+      ? 'there is nothing to load yet, or it is loaded already'
+      : `loaded ${armed.kernel.path} with ${armed.image.path}`,
+  );
   return { outcome: armed === null ? 'nothing-to-do' : 'armed', armed };
 }

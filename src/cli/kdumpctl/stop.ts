@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { stop } from '../../kdump/service/start.ts';
-import { carryOut, say, warn } from './service.ts';
+import { carryOut } from './service.ts';
 import type { VerbModule } from './verbs.ts';
 
 export const command: VerbModule['command'] = {
@@ -10,10 +10,10 @@ export const command: VerbModule['command'] = {
   builder: (yargs: Argv) => yargs.option('json', { type: 'boolean', default: false, describe: 'print JSON' }),
   handler: (args) => {
     const { json }: { json: boolean } = args as never;
-    carryOut('Stopping kdump', json, () => {
+    carryOut('Stopping kdump', json, (tell) => {
       const stopped = stop(machineServiceDoors());
-      for (const warning of stopped.warnings) warn(warning);
-      if (!json && !stopped.wasArmed) say('no crash kernel was loaded');
+      for (const warning of stopped.warnings) tell.warning(warning);
+      if (!stopped.wasArmed) tell.info('no crash kernel was loaded');
       return stopped;
     });
   },

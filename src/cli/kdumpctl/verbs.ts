@@ -16,6 +16,11 @@ export type Verb = {
   readonly load: () => Promise<VerbModule>;
 };
 
+/** Verbs for packages, not for people; the name is kdump-utils'. */
+export const internalVerbs: Readonly<Record<string, Pick<Verb, 'load'>>> = {
+  '_reset-crashkernel-after-update': { load: () => import('./renew-crashkernel.ts') },
+};
+
 /** Every verb of kdumpctl, loaded when it is asked for. */
 export const verbs: Readonly<Record<string, Verb>> = {
   start: {
@@ -42,7 +47,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   status: {
     usage: '[--json]',
     summary:
-      'Tells whether a crash kernel is loaded, and of each thing that a capture depends on whether it is as it should be. Exit status 0 when one is loaded, 3 when not.',
+      'Tells whether a crash kernel is loaded, and of each thing that a capture depends on whether it is as it should be; and how the last boot ended, when that was in a crash, or without a shutdown. Exit status 0 when one is loaded, 3 when not.',
     load: () => import('./status.ts'),
   },
   rebuild: {

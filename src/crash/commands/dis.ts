@@ -3,6 +3,7 @@ import { hasOption } from '../../lib/getopt.ts';
 import { addressOf, parseFlags, usageError } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { decode, type Instruction, loadDecoder } from '../dis/decoder.ts';
+import { sourceLines } from '../dis/source.ts';
 import { nameOfAddress } from '../format/style.ts';
 import type { Session } from '../session.ts';
 import { missingText } from '../text.ts';
@@ -16,22 +17,29 @@ const mostBytes = 2 ** 20;
 
 export const dis: Command = {
   name: 'dis',
-  usage: '[-r | -f] [-l] [-x] [-u] [address|symbol[+offset]] [count]',
+  usage: '[-r | -f] [-l] [-x|-d] [-u] [address|symbol[+offset]] [count] | -s address|symbol[+offset] [count]',
   summary: 'disassemble',
   help: [
     'A symbol alone is its whole function; an address, one instruction.',
     '  -r  from the start of the function to the address',
     '  -f  from the address to the end of the function',
     '  -l  with source lines, when a vmlinux with debug information was given',
-    '  -x  offsets in hexadecimal',
+    '  -s  the source in place of the code: file and line by a vmlinux with debug information, and the text of',
+    '      its function where the file is there: next to the vmlinux, as in a tree that a kernel was built in, or',
+    '      below the directory of --src; with a count, that many lines behind the line',
+    '  -x -d  offsets in hexadecimal, in decimal',
     '  -u  memory of the process of the context',
   ].join('\n'),
   prepare: loadDecoder,
   *run(session, args) {
-    const parsed = parseFlags(args, 'rflxu');
+    const parsed = parseFlags(args, 'rflxdus');
     const [where, howMany] = parsed.positionals;
     if (where === undefined) throw usageError('dis: an address or a symbol is expected');
     const address = addressOf(session, where.replace(/^\((.*)\)$/, '$1').replace(/\s+/g, ''));
+    if (hasOption(parsed, 's')) {
+      yield* sourceLines(session, where, address, howMany === undefined ? undefined : wordsOf(howMany));
+      return;
+    }
     const place = session.kernel.symbolAt(address);
     const start = place === undefined ? address : address - BigInt(place.offset);
     const end =
@@ -50,11 +58,13 @@ export const dis: Command = {
       to: howMany === undefined || reverse || forward ? end : address + BigInt(count * longestInstruction),
       last: reverse ? address : undefined,
       count: reverse ? Number.MAX_SAFE_INTEGER : count,
-      radix: hasOption(parsed, 'x') ? 16 : session.settings.radix,
+      radix: hasOption(parsed, 'x') ? 16 : hasOption(parsed, 'd') ? 10 : session.settings.radix,
       user: hasOption(parsed, 'u'),
       lines: hasOption(parsed, 'l'),
     };
     yield* instructions(session, options);
+    if (options.lines && session.namelist === undefined)
+      yield 'dis: source lines are in a vmlinux with debug information, and none was given';
   },
 };
 
@@ -94,16 +104,14 @@ function* instructions(session: Session, options: Options): Generator<string> {
         at = each.address + BigInt(each.bytes);
         if (last === undefined || each.address < last) continue;
       }
-      for (const earlier of filling.splice(0)) {
-        if (earlier === each) break;
-        yield instructionText(session, earlier, radix);
+      const earlier = filling.splice(0).filter((filler) => filler !== each);
+      for (const instruction of [...earlier, each]) {
+        const source = options.lines ? session.namelist?.sourceLine(instruction.address) : undefined;
+        if (source !== undefined && source !== line) yield source;
+        line = source ?? line;
+        yield instructionText(session, instruction, radix);
         if (++shown === options.count) return;
       }
-      const source = options.lines ? session.namelist?.sourceLine(each.address) : undefined;
-      if (source !== undefined && source !== line) yield source;
-      line = source ?? line;
-      yield instructionText(session, each, radix);
-      shown++;
       at = each.address + BigInt(each.bytes);
       if (last !== undefined && each.address >= last) return;
     }

@@ -1,4 +1,5 @@
 import { known } from '../../kernel/core.ts';
+import { pathOf, pathOfFile } from '../../kernel/file-path.ts';
 import { isMissing } from '../../kernel/memory.ts';
 import type { KernelObject } from '../../kernel/object.ts';
 import { inodeType, openFiles } from '../../kernel/open-files.ts';
@@ -9,7 +10,6 @@ import type { Command } from '../command.ts';
 import type { Session } from '../session.ts';
 import { taskHeader } from '../tasks.ts';
 import { hex, missingText, shown } from '../text.ts';
-import { pathOf, pathOfFile } from '../triage/file-path.ts';
 
 export const files: Command = {
   name: 'files',

@@ -3,7 +3,6 @@ import type { Command } from '../command.ts';
 import type { Session } from '../session.ts';
 import { hex } from '../text.ts';
 import { type Finding, identify as findingsOf } from '../triage/identify.ts';
-import { MemoryMap } from '../triage/memory-map.ts';
 
 export const identify: Command = {
   name: 'identify',
@@ -26,9 +25,8 @@ whom, an object of which slab cache, a vmalloc area and who made it, a page and 
 
 function found(session: Session, args: readonly string[]): { address: bigint; findings: Finding[] }[] {
   if (args.length === 0) throw usageError('an address or a symbol is wanted');
-  const map = new MemoryMap(session.kernel.core);
   return args.map((word) => {
     const address = addressOf(session, word);
-    return { address, findings: findingsOf(session.kernel, map, address) };
+    return { address, findings: findingsOf(session.kernel, address) };
   });
 }

@@ -1,9 +1,10 @@
 import { known } from '../../kernel/core.ts';
 import { globalNumber } from '../../kernel/counters.ts';
+import { interruptVectors } from '../../kernel/interrupt-vectors.ts';
 import { affinityOf, type Interrupt, interruptCount, interrupts } from '../../kernel/interrupts.ts';
 import type { KernelObject } from '../../kernel/object.ts';
 import { hasOption, lastValue } from '../../lib/getopt.ts';
-import { cpusOf, parseFlags } from '../arguments.ts';
+import { cpusOf, parseFlags, usageError } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { nameOfAddress } from '../format/style.ts';
 import type { Session } from '../session.ts';
@@ -11,15 +12,23 @@ import { centred, hex, shown } from '../text.ts';
 
 export const irq: Command = {
   name: 'irq',
-  usage: '[-u | -a | -b | -s [-c cpus]] [number ...]',
+  usage: '[-u | -a | -b | -d | -s [-c cpus]] [number ...]',
   summary: 'interrupts and their handlers',
-  help: '  -u  those in use alone\n  -a  which CPUs they go to\n  -b  softirqs\n  -s  how often each came, by CPU',
+  help: [
+    '  -u       those in use alone',
+    '  -a       which CPUs they go to',
+    '  -b       softirqs',
+    '  -d       handlers of the interrupt descriptor table, by vector',
+    '  -s       how often each came, by CPU',
+    '  -c CPUS  of these CPUs alone: 1, 0,2 or 1-3',
+  ].join('\n'),
   *run(session, args) {
-    const parsed = parseFlags(args, 'uabsc:');
+    const parsed = parseFlags(args, 'uabdsc:');
     const all = interrupts(session.kernel);
     const numbers = parsed.positionals.map(Number);
     const wanted = all.filter(({ number }) => numbers.length === 0 || numbers.includes(number));
     if (hasOption(parsed, 'b')) yield* softirqs(session);
+    else if (hasOption(parsed, 'd')) yield* vectorLines(session);
     else if (hasOption(parsed, 'a')) yield* affinities(session, wanted);
     else if (hasOption(parsed, 's')) yield* counts(session, wanted, lastValue(parsed, 'c') ?? 'a');
     else yield* table(session, wanted, numbers, hasOption(parsed, 'u'));
@@ -102,4 +111,12 @@ function* softirqs({ kernel }: Session): Generator<string> {
     const name = typeof action === 'bigint' ? nameOfAddress(kernel, action) : undefined;
     yield `    [${i}]     ${shown(action, hex)}${name === undefined ? '' : `  <${name}>`}`;
   }
+}
+
+function* vectorLines({ kernel }: Session): Generator<string> {
+  const handlers = interruptVectors(kernel);
+  if (handlers === undefined)
+    throw usageError('irq: this kernel has no interrupt descriptor table of x86_64');
+  for (const [vector, handler] of handlers.entries())
+    yield `${`[${vector}]`.padStart(5)} ${shown(handler, (address) => nameOfAddress(kernel, address) ?? hex(address))}`;
 }

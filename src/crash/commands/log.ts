@@ -5,7 +5,7 @@ import { hasOption } from '../../lib/getopt.ts';
 import { parseFlags } from '../arguments.ts';
 import { dateText } from '../banner.ts';
 import type { Command } from '../command.ts';
-import { kernelClock } from '../facts.ts';
+import { kernelClock, momentOf } from '../facts.ts';
 import type { Session } from '../session.ts';
 
 const letters = 'tTdmca';
@@ -64,11 +64,11 @@ function timeText(record: PrintkRecord, booted: number | undefined): string {
 
 /** Seconds since the epoch; undefined when the dump does not tell when it crashed. */
 function bootTime({ kernel, dump }: Session): number | undefined {
-  const crashed = dump.vmcoreinfo.crashTime;
+  const moment = momentOf(dump);
   const clock = kernelClock(kernel);
-  return crashed === undefined || clock === undefined
+  return moment === undefined || clock === undefined
     ? undefined
-    : crashed - Number(clock.ticks / BigInt(clock.hz));
+    : moment - Number(clock.ticks / BigInt(clock.hz));
 }
 
 /** Messages that wait in a queue of struct sk_buff: each one a netlink header, then text. */

@@ -3,6 +3,7 @@ import { KdumpError } from '../../lib/errors.ts';
 import { hasOption } from '../../lib/getopt.ts';
 import { parseFlags, usageError } from '../arguments.ts';
 import type { Command } from '../command.ts';
+import { damageText } from '../damage.ts';
 import type { Session } from '../session.ts';
 import { centred, hex, shown } from '../text.ts';
 
@@ -32,8 +33,7 @@ the dump, and known from the start: there is nothing to load, and -s, -S and -d 
     }
     const chosen = modules.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
     yield* hasOption(parsed, 't') ? taintLines(chosen) : moduleLines(chosen);
-    if (damage !== undefined)
-      yield `mod: the list of modules is damaged (${damage.reason}); what could be reached is shown`;
+    if (damage !== undefined) yield damageText('mod', 'the list of modules', damage);
   },
   json: ({ kernel }: Session) =>
     kernel.modules.map((module) => ({

@@ -1,4 +1,5 @@
 import { known } from '../../kernel/core.ts';
+import { pathOf } from '../../kernel/file-path.ts';
 import { mountsOf } from '../../kernel/mounts.ts';
 import type { KernelObject } from '../../kernel/object.ts';
 import { lastValue } from '../../lib/getopt.ts';
@@ -6,7 +7,6 @@ import { parseAddress, parseFlags, tasksNamed } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import type { Session } from '../session.ts';
 import { hex, shown } from '../text.ts';
-import { pathOf } from '../triage/file-path.ts';
 
 type Mount = {
   readonly address: bigint;

@@ -1,5 +1,6 @@
-import { isMissing, type Missing } from '../../kernel/memory.ts';
+import { isMissing, type Missing, type VirtualMemory } from '../../kernel/memory.ts';
 import { userMemory } from '../../kernel/user-memory.ts';
+import { KdumpError } from '../../lib/errors.ts';
 import { hasOption, lastValue, type ParsedArguments } from '../../lib/getopt.ts';
 import { addressOf, parseAddress, parseFlags, usageError } from '../arguments.ts';
 import type { Command } from '../command.ts';
@@ -7,17 +8,18 @@ import { type HexDumpOptions, hexDump, printable } from '../format/hex-dump.ts';
 import { nameOfAddress } from '../format/style.ts';
 import type { Session } from '../session.ts';
 import { hex, missingText } from '../text.ts';
-import { MemoryMap } from '../triage/memory-map.ts';
 
 type Read = (address: bigint, length: number) => Uint8Array | Missing;
 
 const widths: Readonly<Record<string, string>> = { '-8': '-b', '-16': '-h', '-32': '-w', '-64': '-q' };
 const asciiPerLine = 60;
 const mostWords = 2 ** 20;
+/** Bytes of one file. */
+const mostSaved = 2 ** 40;
 
 export const rd: Command = {
   name: 'rd',
-  usage: '[-adDsSupx] [-8|-16|-32|-64] [-o offset] [-e address] [address|symbol] [count]',
+  usage: '[-adDsSupx] [-8|-16|-32|-64] [-o offset] [-e address] [-r file] [address|symbol] [count]',
   summary: 'read memory',
   help: [
     '  -8 -16 -32 -64  bits of a word; 64 unless told',
@@ -29,11 +31,12 @@ export const rd: Command = {
     '  -p -u           the address is physical, or of the task of the context',
     '  -o OFFSET       added to the address',
     '  -e ADDRESS      end, in place of a count',
+    '  -r FILE         into a file as it is, count bytes; what is missing ends it, and is said',
   ].join('\n'),
   *run(session, args) {
     const parsed = parseFlags(
       args.map((word) => widths[word] ?? word),
-      'bhwqadDsSpuxo:e:',
+      'bhwqadDsSpuxo:e:r:',
     );
     const has = (letter: string): boolean => hasOption(parsed, letter);
     const [where, howMany] = parsed.positionals;
@@ -43,6 +46,11 @@ export const rd: Command = {
     const shown = has('p') || has('u') ? (at: bigint) => at.toString(16).padStart(16) : hex;
     if (has('a')) {
       yield* text(read, start, howMany === undefined ? undefined : wordsOf(howMany), shown);
+      return;
+    }
+    const file = lastValue(parsed, 'r');
+    if (file !== undefined) {
+      yield* save(session, file, read, start, countOf(parsed, start, 1, howMany, mostSaved));
       return;
     }
     const width = has('b') ? 1 : has('h') ? 2 : has('w') ? 4 : 8;
@@ -63,37 +71,79 @@ function offsetOf(parsed: ParsedArguments): bigint {
   return value === undefined ? 0n : (parseAddress(value) ?? 0n);
 }
 
-function countOf(parsed: ParsedArguments, start: bigint, width: number, howMany: string | undefined): number {
+function countOf(
+  parsed: ParsedArguments,
+  start: bigint,
+  width: number,
+  howMany: string | undefined,
+  most = mostWords,
+): number {
   const end = lastValue(parsed, 'e');
-  if (end === undefined) return howMany === undefined ? 1 : wordsOf(howMany);
+  if (end === undefined) return howMany === undefined ? 1 : wordsOf(howMany, most);
   const bytes = (parseAddress(end) ?? start) - start;
   if (bytes <= 0n) throw usageError(`rd: the end ${end} is not behind the start`);
-  return Math.min(mostWords, Math.ceil(Number(bytes) / width));
+  return Math.min(most, Math.ceil(Number(bytes) / width));
 }
 
 /** A count: decimal, or hexadecimal with 0x. */
-export function wordsOf(text: string): number {
+export function wordsOf(text: string, most = mostWords): number {
   const count = /^(\d+|0x[0-9a-f]+)$/i.test(text) ? Number(text) : 0;
-  if (count < 1 || count > mostWords) throw usageError(`${text} is no count between 1 and ${mostWords}`);
+  if (count < 1 || count > most) throw usageError(`${text} is no count between 1 and ${most}`);
   return count;
+}
+
+/** Bytes that are read and written at once when memory goes into a file. */
+const pieceBytes = 65_536;
+
+function* save(session: Session, path: string, read: Read, start: bigint, count: number): Generator<string> {
+  const file = session.saveFile?.(path);
+  if (file === undefined) throw usageError('rd: files cannot be written here');
+  let done = 0;
+  let lost: Missing | undefined;
+  try {
+    while (done < count && lost === undefined) {
+      // A piece never crosses from a page that may be there to one that may be missing.
+      const inPage = 4096 - Number((start + BigInt(done)) & 0xfffn);
+      const large = read(start + BigInt(done), Math.min(pieceBytes, count - done));
+      const bytes = isMissing(large) ? read(start + BigInt(done), Math.min(inPage, count - done)) : large;
+      if (isMissing(bytes)) lost = bytes;
+      else {
+        file.write(bytes);
+        done += bytes.length;
+      }
+    }
+  } finally {
+    file.close();
+  }
+  yield `${done} bytes copied from 0x${start.toString(16)} to ${path}`;
+  if (lost !== undefined)
+    yield `rd: 0x${(start + BigInt(done)).toString(16)} cannot be read ${missingText(lost)}: the file ends there`;
 }
 
 /** Reads kernel memory, physical memory, or that of the context's process. */
 export function readerOf(session: Session, kind: 'kernel' | 'physical' | 'user'): Read {
-  const { kernel, dump } = session;
-  if (kind === 'kernel') return (address, length) => kernel.core.memory.read(address, length);
   if (kind === 'physical')
     return (address, length) => {
       const bytes = new Uint8Array(length);
-      return dump.physical.readInto(Number(address), bytes) ?? bytes;
+      return session.dump.physical.readInto(Number(address), bytes) ?? bytes;
     };
+  const memory = memoryOf(session, kind);
+  return (address, length) => memory.read(address, length);
+}
+
+/** Memory of the kernel, or of the context's process. @throws KdumpError `usage`, `missing` */
+export function memoryOf(session: Session, kind: 'kernel' | 'user'): VirtualMemory {
+  const { kernel, dump } = session;
+  if (kind === 'kernel') return kernel.core.memory;
   const memory = userMemory(kernel, dump.physical, session.task);
-  if (memory === undefined) throw usageError('rd: the task of the context has no memory of its own');
-  return (address, length) => (isMissing(memory) ? memory : memory.read(address, length));
+  if (memory === undefined) throw usageError('the task of the context has no memory of its own');
+  if (isMissing(memory))
+    throw new KdumpError('missing', `the page tables of the context's process: ${missingText(memory)}`);
+  return memory;
 }
 
 function symbolic({ kernel }: Session, slabs: number): (word: bigint) => string | undefined {
-  const map = new MemoryMap(kernel.core);
+  const map = kernel.memoryMap;
   return (word) => {
     const name = nameOfAddress(kernel, word);
     if (name !== undefined || slabs === 0) return name;

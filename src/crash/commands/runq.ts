@@ -1,22 +1,32 @@
-import { type RunQueue, runQueues } from '../../kernel/run-queues.ts';
-import type { KernelTask } from '../../kernel/tasks.ts';
+import { type FairGroup, fairGroups, type RunQueue, runQueues } from '../../kernel/run-queues.ts';
+import { KernelTask } from '../../kernel/tasks.ts';
 import { hasOption, lastValue } from '../../lib/getopt.ts';
 import { cpusOf, parseFlags } from '../arguments.ts';
 import type { Command } from '../command.ts';
+import type { Session } from '../session.ts';
+import { spanText } from '../task-lines.ts';
 import { hex, shown } from '../text.ts';
 
 export const runq: Command = {
   name: 'runq',
-  usage: '[-t | -T] [-c cpus]',
+  usage: '[-t | -T | -m | -g] [-c cpus]',
   summary: 'what waits for each CPU',
-  help: '  -t  the clock of each queue, and when its task began to run\n  -T  how far each clock is behind the newest',
+  help: [
+    '  -t       the clock of each queue, and when its task began to run',
+    '  -T       how far each clock is behind the newest',
+    '  -m       how long the task of each CPU has been running: days, hours:minutes:seconds',
+    '  -g       by groups of tasks, each with the name of its control group; what runs is [CURRENT]',
+    '  -c CPUS  these CPUs alone: 1, 0,2 or 1-3',
+  ].join('\n'),
   *run(session, args) {
-    const parsed = parseFlags(args, 'tTc:');
+    const parsed = parseFlags(args, 'tTmgc:');
     const chosen = lastValue(parsed, 'c');
     const cpus = chosen === undefined ? undefined : cpusOf(session, chosen);
     const queues = runQueues(session.kernel).filter(({ cpu }) => cpus === undefined || cpus.includes(cpu));
     if (hasOption(parsed, 'T')) yield* lags(queues);
     else if (hasOption(parsed, 't')) yield* clocks(queues);
+    else if (hasOption(parsed, 'm')) yield* runTimes(queues);
+    else if (hasOption(parsed, 'g')) for (const queue of queues) yield* groupLines(session, queue);
     else for (const queue of queues) yield* queueLines(queue);
   },
 };
@@ -36,8 +46,47 @@ function* queueLines({ cpu, object, current, realTime, fair }: RunQueue): Genera
 
 function* taskLines(tasks: readonly KernelTask[]): Generator<string> {
   if (tasks.length === 0) yield '     [no tasks queued]';
-  for (const task of tasks)
-    yield `     [${shown(task.object.member('prio').number()).padStart(3)}] ${taskText(task)}`;
+  for (const task of tasks) yield `     ${priority(task)} ${taskText(task)}`;
+}
+
+const priority = (task: KernelTask): string => `[${shown(task.object.member('prio').number()).padStart(3)}]`;
+
+function* groupLines({ kernel }: Session, queue: RunQueue): Generator<string> {
+  const { cpu, object, current, realTime } = queue;
+  yield `CPU ${cpu}`;
+  yield `  CURRENT: ${current === undefined ? '(unknown)' : taskText(current)}`;
+  if (realTime.length > 0) {
+    yield `  RT_RQ: ${hex(object.member('rt').address)}`;
+    yield* taskLines(realTime);
+  }
+  yield* oneGroup(fairGroups(kernel, queue), 0, current?.address);
+  yield '';
+}
+
+function* oneGroup(
+  { group, queue, name, throttled, entries }: FairGroup,
+  depth: number,
+  current: bigint | undefined,
+): Generator<string> {
+  const indent = ' '.repeat(2 + 3 * depth);
+  const title = depth === 0 ? 'ROOT_TASK_GROUP' : 'TASK_GROUP';
+  const named = depth === 0 || name === undefined ? '' : `  <${name}>`;
+  yield `${indent}${title}: ${hex(group)}  CFS_RQ: ${hex(queue.address)}${named}${throttled ? ' (THROTTLED)' : ''}`;
+  if (entries.length === 0) yield `${indent}   [no tasks queued]`;
+  for (const entry of entries) {
+    if (!(entry instanceof KernelTask)) yield* oneGroup(entry, depth + 1, current);
+    else
+      yield `${indent}   ${priority(entry)} ${taskText(entry)}${entry.address === current ? ' [CURRENT]' : ''}`;
+  }
+}
+
+function* runTimes(queues: readonly RunQueue[]): Generator<string> {
+  for (const { cpu, object, current } of queues) {
+    const [clock, since] = [object.member('clock').integer(), current?.lastRun];
+    const time =
+      typeof clock === 'bigint' && typeof since === 'bigint' ? spanText(clock - since) : '(unknown)';
+    yield ` CPU ${cpu}: [${time}]  ${current === undefined ? '(unknown)' : taskText(current)}`;
+  }
 }
 
 function* clocks(queues: readonly RunQueue[]): Generator<string> {

@@ -1,5 +1,5 @@
 import { isMissing, type MappedRun } from '../../kernel/memory.ts';
-import { directMapStart } from '../../kernel/page-of.ts';
+import { directMapStart, pageFrames } from '../../kernel/page-of.ts';
 import { userMemory } from '../../kernel/user-memory.ts';
 import { vmAreas } from '../../kernel/vm-areas.ts';
 import { hasOption, lastValue, type ParsedArguments } from '../../lib/getopt.ts';
@@ -15,10 +15,10 @@ const pieceBytes = 1 << 20;
 const mostFound = 65_536;
 const textShown = 56;
 
-/** What is looked for: a word under a mask, or text. */
-type Needle =
-  | { readonly text: string }
-  | { readonly value: bigint; readonly mask: bigint; readonly width: 2 | 4 | 8 };
+/** Bits of `mask` do not matter. */
+type Word = { readonly value: bigint; readonly mask: bigint; readonly width: 2 | 4 | 8 };
+/** What is looked for. */
+type Needle = { readonly text: string } | Word;
 
 type Run = { readonly address: bigint; readonly paddr: number; readonly length: number };
 
@@ -72,9 +72,7 @@ function* runsOf(session: Session, parsed: ParsedArguments): Generator<Run> {
   const length = lastValue(parsed, 'l');
   const until = length === undefined ? text('e') : (from ?? 0n) + (parseAddress(length) ?? 0n);
   if (hasOption(parsed, 'p')) {
-    const last = kernel.core.address('max_pfn');
-    const pages = last === undefined ? 0n : kernel.core.u64(last);
-    const end = until ?? (isMissing(pages) ? 0n : pages << 12n);
+    const end = until ?? BigInt(pageFrames(kernel) ?? 0) << 12n;
     for (let at = from ?? 0n; at < end; at += BigInt(pieceBytes))
       yield { address: at, paddr: Number(at), length: Math.min(pieceBytes, Number(end - at)) };
     return;
@@ -95,11 +93,10 @@ function* runsOf(session: Session, parsed: ParsedArguments): Generator<Run> {
   const end = until ?? addressEnd;
   const memory = kernel.core.memory;
   const direct = directMapStart(kernel);
-  const span = kernel.core.address('max_pfn');
-  const pages = span === undefined ? 0n : kernel.core.u64(span);
-  if (from !== undefined || isMissing(pages)) yield* clipped(memory.mappedRuns(start, end), from, until);
+  const frames = pageFrames(kernel);
+  if (from !== undefined || frames === undefined) yield* clipped(memory.mappedRuns(start, end), from, until);
   else {
-    yield* clipped(memory.mappedRuns(direct, direct + (pages << 12n)), from, until);
+    yield* clipped(memory.mappedRuns(direct, direct + (BigInt(frames) << 12n)), from, until);
     yield* clipped(memory.mappedRuns(0xffff_ffff_8000_0000n, addressEnd - 0x1000n), from, until);
   }
 }
@@ -115,14 +112,12 @@ function* clipped(runs: Iterable<MappedRun>, from = 0n, until = addressEnd): Gen
 
 function* inRun({ dump }: Session, run: Run, needles: readonly Needle[]): Generator<[bigint, string]> {
   const longest = Math.max(...needles.map((each) => ('text' in each ? each.text.length : 8)));
+  const buffer = Buffer.allocUnsafeSlow(Math.min(pieceBytes + longest - 1, run.length));
   for (let done = 0; done < run.length; done += pieceBytes) {
     const length = Math.min(pieceBytes, run.length - done);
     // Text may go on into the next piece.
-    for (const [offset, bytes] of readable(
-      dump.physical,
-      run.paddr + done,
-      Math.min(length + longest - 1, run.length - done),
-    )) {
+    const piece = buffer.subarray(0, Math.min(length + longest - 1, run.length - done));
+    for (const [offset, bytes] of readable(dump.physical, run.paddr + done, piece)) {
       const base = run.address + BigInt(done + offset);
       for (const needle of needles)
         for (const at of places(bytes, needle)) {
@@ -138,52 +133,82 @@ function* inRun({ dump }: Session, run: Run, needles: readonly Needle[]): Genera
   }
 }
 
-/** The piece at once; where some of it is missing, page by page what is there. */
+/** The piece at once; where some of it is missing, page by page what is there. Bytes are good until the next ones. */
 function* readable(
   physical: Session['dump']['physical'],
   paddr: number,
-  length: number,
+  piece: Buffer,
 ): Generator<[offset: number, bytes: Buffer]> {
-  const bytes = Buffer.alloc(length);
-  if (physical.readInto(paddr, bytes) === undefined) {
-    yield [0, bytes];
+  if (physical.readInto(paddr, piece) === undefined) {
+    yield [0, piece];
     return;
   }
-  for (let at = 0; at < length; at += 4096) {
-    const page = Buffer.alloc(Math.min(4096, length - at));
+  for (let at = 0; at < piece.length; at += 4096) {
+    const page = piece.subarray(0, Math.min(4096, piece.length - at));
     if (physical.readInto(paddr + at, page) === undefined) yield [at, page];
   }
 }
 
 function* places(bytes: Buffer, needle: Needle): Generator<number> {
-  if ('text' in needle) {
+  if (!('text' in needle)) yield* wordPlaces(bytes, needle);
+  else
     for (
       let at = bytes.indexOf(needle.text, 0, 'latin1');
       at >= 0;
       at = bytes.indexOf(needle.text, at + 1, 'latin1')
     )
       yield at;
-    return;
-  }
-  const { value, mask, width } = needle;
-  const keep = BigInt.asUintN(width * 8, ~mask);
-  const wanted = value & keep;
-  if (mask === 0n) {
-    const word = Buffer.alloc(8);
-    word.writeBigUInt64LE(BigInt.asUintN(64, value));
-    const pattern = word.subarray(0, width);
-    for (let at = bytes.indexOf(pattern); at >= 0; at = bytes.indexOf(pattern, at + 1))
-      if (at % width === 0) yield at;
-    return;
-  }
-  for (let at = 0; at + width <= bytes.length; at += width)
-    if ((wordAt(bytes, at, width) & keep) === wanted) yield at;
 }
 
-const wordAt = (bytes: Buffer, at: number, width: 2 | 4 | 8): bigint =>
-  width === 8
-    ? bytes.readBigUInt64LE(at)
-    : BigInt(width === 4 ? bytes.readUInt32LE(at) : bytes.readUInt16LE(at));
+function* wordPlaces(bytes: Buffer, word: Word): Generator<number> {
+  const next = word.mask === 0n ? exactFinder(bytes, word) : maskedFinder(bytes, word);
+  for (let i = next(0); i >= 0; i = next(i + 1)) yield i * word.width;
+}
 
-const wordText = (bytes: Buffer, at: number, width: 2 | 4 | 8): string =>
-  at + width <= bytes.length ? wordAt(bytes, at, width).toString(16) : '';
+/** Index of the next word from an index on, -1 when there is none: words lie at multiples of their width. */
+type Finder = (from: number) => number;
+
+/** Compared as words, 4 GiB take half a second; a search for the same bytes loses its way among zeros. */
+function exactFinder({ buffer, byteOffset, length }: Buffer, { value, width }: Word): Finder {
+  const count = Math.floor(length / width);
+  if (width === 8) {
+    const words = new BigUint64Array(buffer, byteOffset, count);
+    return (from) => words.indexOf(BigInt.asUintN(64, value), from);
+  }
+  const words = shortWords(buffer, byteOffset, count, width);
+  const wanted = Number(BigInt.asUintN(width * 8, value));
+  return (from) => words.indexOf(wanted, from);
+}
+
+/** By halves, since a bigint for each word would take a minute for 4 GiB. */
+function maskedFinder({ buffer, byteOffset, length }: Buffer, { value, mask, width }: Word): Finder {
+  const count = Math.floor(length / width);
+  const keep = BigInt.asUintN(width * 8, ~mask);
+  const [low, high] = [lowHalf(value & keep), lowHalf((value & keep) >> 32n)];
+  const [keepLow, keepHigh] = [lowHalf(keep), lowHalf(keep >> 32n)];
+  if (width === 8) {
+    const halves = new Uint32Array(buffer, byteOffset, count * 2);
+    return (from) => {
+      for (let i = from; i < count; i++)
+        if ((halves[2 * i]! & keepLow) === low && (halves[2 * i + 1]! & keepHigh) === high) return i;
+      return -1;
+    };
+  }
+  const words = shortWords(buffer, byteOffset, count, width);
+  return (from) => {
+    for (let i = from; i < count; i++) if ((words[i]! & keepLow) === low) return i;
+    return -1;
+  };
+}
+
+const shortWords = (buffer: ArrayBufferLike, from: number, count: number, width: 2 | 4) =>
+  width === 4 ? new Uint32Array(buffer, from, count) : new Uint16Array(buffer, from, count);
+
+/** As the operators of numbers have it: 32 bits with a sign. */
+const lowHalf = (word: bigint): number => Number(BigInt.asIntN(32, word));
+
+const wordText = (bytes: Buffer, at: number, width: Word['width']): string => {
+  if (at + width > bytes.length) return '';
+  const word = width === 8 ? bytes.readBigUInt64LE(at) : bytes.readUIntLE(at, width);
+  return word.toString(16);
+};

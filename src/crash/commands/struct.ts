@@ -5,11 +5,12 @@ import { addressOf, cpusOf, parseFlags, usageError } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { layoutLines, memberLayout, nameOf } from '../format/declaration.ts';
 import { hexDump } from '../format/hex-dump.ts';
+import { pointedLines } from '../format/pointed.ts';
 import { styleOf } from '../format/style.ts';
 import { printValue, type ValueStyle } from '../format/value.ts';
 import type { Session } from '../session.ts';
 import { hex } from '../text.ts';
-import { readerOf, wordsOf } from './rd.ts';
+import { memoryOf, wordsOf } from './rd.ts';
 
 /** Members of a structure that are asked for, and what it is of. */
 export type Wanted = { readonly type: CType; readonly members: readonly string[] };
@@ -58,19 +59,23 @@ export function* valueLines(
 export const struct: Command = {
   name: 'struct',
   aliases: ['union', '*'],
-  usage: 'NAME[.member[,member]] [-o] [-l offset] [-r] [-x|-d] [address|symbol[:cpus]] [count]',
+  usage: 'NAME[.member[,member]] [-o] [-l offset] [-r] [-p] [-u] [-x|-d] [address|symbol[:cpus]] [count]',
   summary: 'the layout of a structure, or one in memory',
   help: [
     '  -o           offsets of members; with an address, where they lie',
     '  -l OFFSET    the address is that of a member at this offset, or of this member (struct.member)',
     '  -r           the bytes as they are',
+    '  -p           pointers with their types, and what they lead to',
+    '  -u           the address is one of the process of the context',
     '  -d -x        integers decimal, or hexadecimal',
     '  -c COUNT     that many, one behind the other',
+    'An address must be that of such a structure: of any other one shows what would be its members, which is garbage.',
+    'The name of a structure alone is enough for most: list_head, *list_head, task_struct.pid init_task.',
     'struct task_struct.pid,comm init_task',
     'struct -o list_head',
   ].join('\n'),
   *run(session, args) {
-    const parsed = parseFlags(args, 'ol:rxdc:');
+    const parsed = parseFlags(args, 'ol:rpuxdc:');
     const [text, where, howMany] = parsed.positionals;
     if (text === undefined) throw usageError('struct: the name of a structure is expected');
     const wanted = wantedOf(session, 'struct', text);
@@ -81,7 +86,9 @@ export const struct: Command = {
       return;
     }
     const count = lastValue(parsed, 'c') ?? howMany;
-    const style = styleOf(session, radix);
+    const source = hasOption(parsed, 'u') ? 'user' : 'kernel';
+    const memory = memoryOf(session, source);
+    const style = { ...styleOf(session, radix), memory };
     const size = BigInt(wanted.type.size);
     for (const [i, { label, address }] of [...placesOf(session, where)].entries()) {
       const start = address - listOffset(session, lastValue(parsed, 'l'));
@@ -92,12 +99,13 @@ export const struct: Command = {
         if (n > 0 && wanted.members.length === 0) yield '';
         if (offsets) yield* declared(wanted, true, false, at);
         else if (hasOption(parsed, 'r'))
-          yield* hexDump(readerOf(session, 'kernel'), at, hex, {
+          yield* hexDump((place, length) => memory.read(place, length), at, hex, {
             width: 8,
             count: Math.ceil(wanted.type.size / 8),
             base: 'hex',
             ascii: true,
           });
+        else if (hasOption(parsed, 'p')) yield* pointedLines(style, wanted.type, wanted.members, at);
         else yield* valueLines(style, wanted, at);
       }
     }

@@ -1,7 +1,7 @@
+import { pathOfFile } from '../../kernel/file-path.ts';
 import { swapAreas } from '../../kernel/swap.ts';
 import type { Command } from '../command.ts';
 import { hex } from '../text.ts';
-import { pathOfFile } from '../triage/file-path.ts';
 
 const kilobytes = (pages: number): string => `${pages * 4}k`;
 

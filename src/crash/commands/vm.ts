@@ -1,5 +1,8 @@
 import { known } from '../../kernel/core.ts';
+import { pathOfFile } from '../../kernel/file-path.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
 import { isMissing } from '../../kernel/memory.ts';
+import type { KernelObject } from '../../kernel/object.ts';
 import type { KernelTask } from '../../kernel/tasks.ts';
 import { vmAreas } from '../../kernel/vm-areas.ts';
 import { hasOption } from '../../lib/getopt.ts';
@@ -9,7 +12,6 @@ import { styleOf } from '../format/style.ts';
 import type { Session } from '../session.ts';
 import { taskHeader } from '../tasks.ts';
 import { hex, missingText, shown } from '../text.ts';
-import { pathOfFile } from '../triage/file-path.ts';
 import { valueLines } from './struct.ts';
 
 export const vm: Command = {
@@ -62,7 +64,7 @@ function* memoryLines(
     const total = pages === undefined || isMissing(pages) ? '?' : size(pages.total);
     yield '       MM               PGD          RSS    TOTAL_VM';
     yield `${hex(address)}  ${shown(mm.member('pgd').integer(), hex)}  ${resident.padEnd(6)} ${total.padStart(7)}`.trimEnd();
-    yield '      VMA           START       END     FLAGS FILE';
+    yield areaHeader;
   }
   for (const area of areas) {
     if (what === 'areas') {
@@ -70,11 +72,28 @@ function* memoryLines(
       yield '';
       continue;
     }
-    const at = (member: string): string =>
-      shown(area.member(member).integer(), (value) => value.toString(16)).padStart(10);
-    const flags = shown(area.member('vm_flags').integer(), (value) => value.toString(16));
-    const file = known(area.member('vm_file').deref());
-    yield `${hex(area.address)} ${at('vm_start')} ${at('vm_end')} ${flags} ${(file && pathOfFile(kernel, file)) ?? ''}`;
+    yield areaLine(kernel, area);
   }
   if (!whole) yield 'vm: some of the areas cannot be reached in the dump';
+}
+
+const areaHeader = '      VMA           START       END     FLAGS FILE';
+
+function areaLine(kernel: Kernel, area: KernelObject): string {
+  const at = (member: string): string =>
+    shown(area.member(member).integer(), (value) => value.toString(16)).padStart(10);
+  const flags = shown(area.member('vm_flags').integer(), (value) => value.toString(16));
+  const file = known(area.member('vm_file').deref());
+  return `${hex(area.address)} ${at('vm_start')} ${at('vm_end')} ${flags} ${(file && pathOfFile(kernel, file)) ?? ''}`;
+}
+
+/** The area that an address of the context's process lies in; nothing when it is in none. */
+export function* areaOfAddress({ kernel, task }: Session, address: bigint): Generator<string> {
+  const mm = task.mm;
+  if (isMissing(mm) || mm === 0n) return;
+  const found = vmAreas(kernel, kernel.object('mm_struct', mm)).areas.find((area) => {
+    const [start, end] = ['vm_start', 'vm_end'].map((member) => known(area.member(member).integer()));
+    return start !== undefined && end !== undefined && address >= start && address < end;
+  });
+  if (found !== undefined) yield* [areaHeader, areaLine(kernel, found), ''];
 }

@@ -1,12 +1,12 @@
 import { isMissing, type VirtualMemory, type WalkStep } from '../../kernel/memory.ts';
-import { headOf, pageOf } from '../../kernel/page-of.ts';
 import { userMemory } from '../../kernel/user-memory.ts';
 import { hasOption, lastValue } from '../../lib/getopt.ts';
 import { addressOf, parseFlags, tasksNamed, usageError } from '../arguments.ts';
 import type { Command } from '../command.ts';
+import { pageHeader, pageLine } from '../kmem/page-lines.ts';
 import type { Session } from '../session.ts';
-import { taskHeader } from '../tasks.ts';
-import { hex, missingText, shown } from '../text.ts';
+import { centred, hex, missingText, shown } from '../text.ts';
+import { areaOfAddress } from './vm.ts';
 
 /** Bits of a page-table entry of x86_64 by their names. */
 const entryBits: readonly (readonly [bit: bigint, name: string])[] = [
@@ -51,19 +51,16 @@ function* walk(session: Session, address: bigint, isUser: boolean): Generator<st
     return;
   }
   const place = memory.translate(address);
-  const digits = isUser ? address.toString(16) : hex(address);
-  yield `${'VIRTUAL'.padEnd(16)}  PHYSICAL`;
-  yield `${digits.padEnd(16)}  ${shown(place, ({ paddr }) => paddr.toString(16)).replace('<unmapped>', '(not mapped)')}`;
+  const digits = isUser ? address.toString(16).padEnd(10) : hex(address);
+  yield `${'VIRTUAL'.padEnd(digits.length)}  PHYSICAL`;
+  yield `${digits}  ${shown(place, ({ paddr }) => paddr.toString(16)).replace('<unmapped>', '(not mapped)')}`;
   yield '';
   yield* tables(memory, address);
   if (isMissing(place)) return;
-  const physical = place.paddr - (place.paddr % 4096);
   yield '';
-  yield* pageLines(session, physical);
-  if (isUser) {
-    yield '';
-    yield taskHeader(session.task);
-  }
+  if (isUser) yield* areaOfAddress(session, address);
+  yield pageHeader;
+  yield pageLine(kernel, place.paddr);
 }
 
 function* tables(memory: VirtualMemory, address: bigint): Generator<string> {
@@ -80,24 +77,9 @@ function* leafLines({ name, entry }: WalkStep): Generator<string> {
   const size = name === 'PUD' ? 30n : name === 'PMD' ? 21n : 12n;
   const frame = ((entry! & frameMask) >> size) << size;
   const flags = entryBits.filter(([bit]) => (entry! >> bit) & 1n).map(([, text]) => text);
-  yield `  PAGE: ${frame.toString(16)}  (${size === 12n ? '4KB' : size === 21n ? '2MB' : '1GB'})`;
+  yield `  PAGE: ${frame.toString(16)}${size === 12n ? '' : size === 21n ? '  (2MB)' : '  (1GB)'}`;
   yield '';
-  yield `${name.padStart(7).padEnd(17)} PHYSICAL   FLAGS`;
-  yield `${entry!.toString(16).padEnd(17)} ${frame.toString(16).padEnd(10)} (${flags.join('|')})`;
-}
-
-/** The descriptor of a page, as kmem -p shows it. */
-export function* pageLines({ kernel }: Session, physical: number): Generator<string> {
-  yield '      PAGE        PHYSICAL      MAPPING       INDEX CNT FLAGS';
-  const page = pageOf(kernel, physical);
-  const of = (...paths: string[]): string => {
-    const member = page.find(...paths);
-    return member === undefined
-      ? '-'
-      : shown(member.integer(), (value) => BigInt.asUintN(64, value).toString(16));
-  };
-  const head = headOf(page);
-  const tail = isMissing(head) || head === page.address ? '' : `  tail of ${hex(head)}`;
-  const count = of('_refcount.counter', '_count.counter');
-  yield `${hex(page.address)} ${physical.toString(16).padStart(8)} ${of('mapping').padStart(16)} ${of('index', '__folio_index').padStart(9)} ${count} ${of('flags', 'flags.f')}${tail}`;
+  const word = entry!.toString(16);
+  yield `${centred('PTE', word.length)}  PHYSICAL  FLAGS`;
+  yield `${word}  ${frame.toString(16).padStart(8)}  (${flags.join('|')})`;
 }

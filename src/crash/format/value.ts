@@ -51,6 +51,13 @@ export function castOf(type: CType): string {
   return `(${declare(type, '')}) `;
 }
 
+/** The string at an address that is one of characters; undefined of any other type. */
+export function printTextAt({ memory }: ValueStyle, type: CType, address: bigint): string | undefined {
+  if (!isTextual(type)) return undefined;
+  const text = readText(memory, address);
+  return isMissing(text) ? missingText(text) : quoted(Buffer.from(text, 'latin1'));
+}
+
 class Printer {
   readonly #style: ValueStyle;
   readonly #read: (address: bigint, length: number) => Uint8Array | Missing;
@@ -124,9 +131,8 @@ class Printer {
   }
 
   #textBehind(target: CType, address: bigint): string {
-    if (!isTextual(target) || address === 0n) return '';
-    const text = readText(this.#style.memory, address);
-    return isMissing(text) ? ` ${missingText(text)}` : ` ${quoted(Buffer.from(text, 'latin1'))}`;
+    const text = address === 0n ? undefined : printTextAt(this.#style, target, address);
+    return text === undefined ? '' : ` ${text}`;
   }
 }
 

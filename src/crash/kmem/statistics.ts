@@ -2,6 +2,7 @@ import { known } from '../../kernel/core.ts';
 import { type Counter, counterNames, counters } from '../../kernel/counters.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { isMissing } from '../../kernel/memory.ts';
+import { memoryNodes } from '../../kernel/zones.ts';
 import type { Session } from '../session.ts';
 import { hex, shown } from '../text.ts';
 
@@ -39,19 +40,12 @@ function* columns(list: readonly Counter[], width: number): Generator<string> {
   for (const { name, value } of list) yield `${name.padStart(width)}: ${shown(value)}`;
 }
 
-const mostNodes = 1024;
-
 /** kmem -z: every zone of every node. */
 export function* zoneLines({ kernel }: Session): Generator<string> {
-  const zoneType = kernel.core.type('zone');
   const items = kernel.core.type('enum zone_stat_item');
-  for (const node of nodes(kernel)) {
-    const data = kernel.object('pglist_data', node.address);
-    const zones = data.member('node_zones');
-    const id = known(data.find('node_id')?.number()) ?? node.index;
-    for (let i = 0; i < zones.type.bare.length && zoneType !== undefined; i++) {
-      const zone = kernel.object('zone', zones.address + BigInt(i * zoneType.size));
-      yield `NODE: ${id}  ZONE: ${i}  ADDR: ${hex(zone.address)}  NAME: "${shown(zone.member('name').text())}"`;
+  for (const { id, zones } of memoryNodes(kernel)) {
+    for (const { index, object: zone, name } of zones) {
+      yield `NODE: ${id}  ZONE: ${index}  ADDR: ${hex(zone.address)}  NAME: "${name}"`;
       const size = zone.member('spanned_pages').integer();
       const present = zone.member('present_pages').integer();
       if (present === 0n) {
@@ -76,17 +70,5 @@ export function* zoneLines({ kernel }: Session): Generator<string> {
       yield '';
       yield '';
     }
-  }
-}
-
-/** struct pglist_data of each memory node. */
-export function* nodes({ core }: Kernel): Generator<{ readonly index: number; readonly address: bigint }> {
-  const only = core.address('contig_page_data');
-  if (only !== undefined) yield { index: 0, address: only };
-  const table = only === undefined ? core.address('node_data') : undefined;
-  for (let index = 0; table !== undefined && index < mostNodes; index++) {
-    const address = known(core.u64(table + BigInt(8 * index)));
-    if (!address) return;
-    yield { index, address };
   }
 }

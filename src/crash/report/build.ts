@@ -1,6 +1,7 @@
 import { known } from '../../kernel/core.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { kernelLog } from '../../kernel/log.ts';
+import { type MemoryByKind, memoryByKind } from '../../kernel/memory-use.ts';
 import { describeError } from '../../lib/errors.ts';
 import { reasonToStop } from '../backtrace-text.ts';
 import { systemFacts } from '../facts.ts';
@@ -8,7 +9,6 @@ import type { DumpFacts } from '../session.ts';
 import { frameText, hexText } from '../triage/frame-text.ts';
 import { tellStory } from '../triage/story.ts';
 import { type Triage, triage } from '../triage/triage.ts';
-import { type MemoryPart, memoryUse } from './memory-use.ts';
 import { type TasksPart, tasksPart } from './tasks-part.ts';
 
 /** A part of a report, or why it could not be made. */
@@ -63,7 +63,7 @@ export type Report = {
   /** The last lines of the kernel's log. */
   readonly log: Part<readonly string[]>;
   readonly tasks: Part<TasksPart>;
-  readonly memory: Part<MemoryPart>;
+  readonly memory: Part<MemoryByKind>;
   readonly modules: Part<readonly ModulePart[]>;
 };
 
@@ -89,7 +89,7 @@ export function buildReport(
   return {
     report: 'kdump-tools',
     version: 1,
-    summary: summaryOf(crash, system),
+    summary: summaryOf(crash, system, dump.format === 'live'),
     dump: {
       paths: dump.paths,
       format: dump.format,
@@ -99,11 +99,18 @@ export function buildReport(
     system,
     crash,
     traces: part(() => tracesOf(kernel)),
-    log: typeof text === 'string' ? text.trimEnd().split('\n').slice(-logLines) : text,
+    log: typeof text === 'string' ? lastLines(text.trimEnd(), logLines) : text,
     tasks: part(() => tasksPart(kernel)),
-    memory: part(() => memoryUse(kernel) ?? { failed: 'this kernel does not describe its counters' }),
+    memory: part(() => memoryByKind(kernel) ?? { failed: 'this kernel does not describe its counters' }),
     modules: part(() => modulesOf(kernel)),
   };
+}
+
+/** The last lines of a text that may be large, in a process that may not. */
+function lastLines(text: string, count: number): string[] {
+  let from = text.length;
+  for (let left = count; left > 0 && from > 0; left--) from = text.lastIndexOf('\n', from - 1);
+  return text.slice(from + 1).split('\n');
 }
 
 /** Made, or the reason why not. */
@@ -115,16 +122,17 @@ function part<T>(make: () => T): T | { readonly failed: string } {
   }
 }
 
-function summaryOf(crash: Part<Triage>, system: Part<SystemPart>): string {
+function summaryOf(crash: Part<Triage>, system: Part<SystemPart>, live: boolean): string {
   if (hasFailed(crash)) return `What happened cannot be told: ${crash.failed}.`;
-  if (hasFailed(system)) return tellStory(crash);
+  if (hasFailed(system)) return tellStory(crash, { live });
   return tellStory(crash, {
     release: system.release ?? undefined,
     uptime: system.uptimeSeconds ?? undefined,
+    live,
   });
 }
 
-function systemPart(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo'>): SystemPart {
+function systemPart(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo' | 'format'>): SystemPart {
   const facts = systemFacts(kernel, dump);
   return {
     release: facts.uts?.release ?? null,
@@ -133,7 +141,7 @@ function systemPart(kernel: Kernel, dump: Pick<DumpFacts, 'vmcoreinfo'>): System
     nodename: facts.uts?.nodename ?? null,
     cpus: facts.cpus.online,
     memoryBytes: facts.memory ?? null,
-    crashTime: facts.date ?? null,
+    crashTime: dump.format === 'live' ? null : (facts.date ?? null),
     uptimeSeconds: facts.uptime ?? null,
     loadAverage: facts.loadAverage ?? null,
     commandLine: facts.commandLine ?? null,

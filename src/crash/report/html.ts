@@ -1,9 +1,9 @@
+import type { MemoryByKind } from '../../kernel/memory-use.ts';
 import { folded } from '../triage/describe.ts';
 import type { Triage } from '../triage/triage.ts';
 import { hasFailed, type Part, type Report, type TracePart } from './build.ts';
 import { reportStyle } from './html-style.ts';
 import { details, escapeHtml, lines, pairs, table } from './html-text.ts';
-import type { MemoryPart } from './memory-use.ts';
 import { memoryPicture, percent, sizeText } from './picture.ts';
 import type { TasksPart } from './tasks-part.ts';
 import { durationText, taskText, timeText, titleOf } from './words.ts';
@@ -152,7 +152,7 @@ function tasksBody({ total, states, blocked, damaged }: TasksPart): string {
   ].join('');
 }
 
-function memoryBody(memory: MemoryPart): string {
+function memoryBody(memory: MemoryByKind): string {
   const { total, uses } = memory;
   const rows = uses.map(
     ({ kind, bytes }, i) =>

@@ -1,10 +1,10 @@
+import type { MemoryByKind } from '../../kernel/memory-use.ts';
 import { escapeHtml } from './html-text.ts';
-import type { MemoryPart } from './memory-use.ts';
 
 const [width, height] = [720, 28];
 
 /** How memory was used, as a bar: one drawing that needs nothing but itself, with a table below it that says the same. */
-export function memoryPicture({ total, uses }: MemoryPart): string {
+export function memoryPicture({ total, uses }: MemoryByKind): string {
   let x = 0;
   const bars = uses.map(({ kind, bytes }, i) => {
     const size = total === 0 ? 0 : (bytes / total) * width;

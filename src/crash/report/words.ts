@@ -2,10 +2,11 @@ import type { TaskFacts } from '../triage/triage.ts';
 import { hasFailed, type Report } from './build.ts';
 
 /** What a report is about, in one line. */
-export function titleOf({ system, crash }: Report): string {
+export function titleOf({ system, crash, dump }: Report): string {
   const facts = hasFailed(system) ? undefined : system;
   const node = facts?.nodename && facts.nodename !== '(none)' ? ` of ${facts.nodename}` : '';
   const release = facts?.release ? ` (Linux ${facts.release})` : '';
+  if (dump.format === 'live') return `Running kernel${node}${release}`;
   const kind = hasFailed(crash) ? 'Crash' : `Crash: ${crash.signature.class}`;
   return `${kind}${node}${release}`;
 }

@@ -1,10 +1,9 @@
 import { known } from '../../kernel/core.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { isMissing } from '../../kernel/memory.ts';
-import { walkRbTree } from '../../kernel/rbtree.ts';
 import { onStack, taskStack } from '../../kernel/stacks.ts';
+import { vmallocAreas } from '../../kernel/vmalloc.ts';
 import { hexText, placeText } from './frame-text.ts';
-import type { MemoryMap } from './memory-map.ts';
 import { objectText } from './objects.ts';
 
 /** One thing that an address is. */
@@ -30,10 +29,9 @@ const endOfUser = 1n << 56n;
 /** The image and modules are mapped in the last 2 GiB, the fixed mappings behind them. */
 const [imageSpace, endOfModules] = [0xffff_ffff_8000_0000n, 0xffff_ffff_ff00_0000n];
 const firstPage = 4096n;
-const mostNodes = 8192;
 
 /** Everything that an address is, the most telling first. */
-export function identify(kernel: Kernel, map: MemoryMap, address: bigint): Finding[] {
+export function identify(kernel: Kernel, address: bigint): Finding[] {
   if (address < firstPage) return [{ kind: 'null', text: `${hexText(address)} bytes behind NULL` }];
   const variable = perCpuVariable(kernel, address);
   if (variable !== undefined)
@@ -45,8 +43,8 @@ export function identify(kernel: Kernel, map: MemoryMap, address: bigint): Findi
     ...perCpu(kernel, address),
     ...stack(kernel, address),
     ...formerModule(kernel, address),
-    ...(vmallocArea(kernel, address) ?? []),
-    ...pageOf(kernel, map, address),
+    ...vmallocArea(kernel, address),
+    ...page(kernel, address),
     ...(isMissing(mapped)
       ? [{ kind: 'not-mapped', text: 'the page tables map nothing there' } as const]
       : []),
@@ -107,10 +105,10 @@ function stack(kernel: Kernel, address: bigint): Finding[] {
   return [];
 }
 
-function pageOf(kernel: Kernel, map: MemoryMap, address: bigint): Finding[] {
-  const page = map.pageAt(address);
-  if (page === undefined) return [];
-  const { pfn, kind, object } = page;
+function page(kernel: Kernel, address: bigint): Finding[] {
+  const info = kernel.memoryMap.pageAt(address);
+  if (info === undefined) return [];
+  const { pfn, kind, object } = info;
   const found: Finding[] = [];
   if (object !== undefined) {
     const text = objectText(kernel, object);
@@ -131,37 +129,11 @@ const pageNames = {
   kernel: 'used by the kernel',
 } as const;
 
-/** Since 6.9 areas lie in many trees; undefined where there are none. */
-function vmallocArea(kernel: Kernel, address: bigint): Finding[] | undefined {
-  const type = kernel.type('vmap_area');
-  const link = type?.place('rb_node');
-  if (type === undefined || link === undefined) return undefined;
-  for (const root of vmallocRoots(kernel)) {
-    for (const node of walkRbTree(kernel.core.memory, root).nodes) {
-      const area = kernel.object(type, node - BigInt(link.offset));
-      const [start, end] = [known(area.member('va_start').integer()), known(area.member('va_end').integer())];
-      if (start === undefined || end === undefined || address < start || address >= end) continue;
-      const caller = known(known(area.find('vm')?.deref())?.find('caller')?.integer());
-      const by = caller ? kernel.symbolAt(caller) : undefined;
-      const text = `vmalloc area ${hexText(start)} to ${hexText(end)}${by ? `, made by ${placeText(by)}` : ''}`;
-      return [{ kind: 'vmalloc', text }];
-    }
-  }
-  return undefined;
-}
-
-function vmallocRoots(kernel: Kernel): bigint[] {
-  const one = kernel.core.address('vmap_area_root');
-  if (one !== undefined) return [one];
-  const nodes = kernel.core.address('vmap_nodes');
-  const count = kernel.core.address('nr_vmap_nodes');
-  const type = kernel.type('vmap_node');
-  const root = type?.place('busy.root');
-  const start = nodes === undefined ? undefined : known(kernel.core.u64(nodes));
-  const number = count === undefined ? undefined : known(kernel.core.i32(count));
-  if (!start || !number || type === undefined || root === undefined) return [];
-  return Array.from(
-    { length: Math.min(number, mostNodes) },
-    (_, i) => start + BigInt(i * type.size + root.offset),
-  );
+function vmallocArea(kernel: Kernel, address: bigint): Finding[] {
+  const area = vmallocAreas(kernel).areas.find(({ start, end }) => address >= start && address < end);
+  if (area === undefined) return [];
+  const caller = known(known(area.object.find('vm')?.deref())?.find('caller')?.integer());
+  const by = caller ? kernel.symbolAt(caller) : undefined;
+  const text = `vmalloc area ${hexText(area.start)} to ${hexText(area.end)}${by ? `, made by ${placeText(by)}` : ''}`;
+  return [{ kind: 'vmalloc', text }];
 }

@@ -1,10 +1,10 @@
 import type { Frame } from '../../kernel/backtrace.ts';
 import { known } from '../../kernel/core.ts';
+import { pathOf, pathOfFile } from '../../kernel/file-path.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { SlabObject } from '../../kernel/memory-map.ts';
 import { type StackRange, stackWords } from '../../kernel/stacks.ts';
-import { pathOf, pathOfFile } from './file-path.ts';
 import { hexText } from './frame-text.ts';
-import type { MemoryMap, SlabObject } from './memory-map.ts';
 
 /** An object of the kernel that words on a stack lead to. */
 export type StackObject = {
@@ -58,10 +58,10 @@ const mostWords = 16_384;
  * Objects that the live part of the stacks of a trace leads to: arguments and variables of its functions. A word that is
  * left over from an earlier call may be among them.
  */
-export function stackObjects(kernel: Kernel, map: MemoryMap, frames: readonly Frame[]): StackObject[] {
+export function stackObjects(kernel: Kernel, frames: readonly Frame[]): StackObject[] {
   const found = new Map<string, { object: SlabObject; words: number }>();
   const count = (word: bigint): void => {
-    const object = map.isDirect(word) ? map.objectAt(word) : undefined;
+    const object = kernel.memoryMap.objectAt(word);
     if (object === undefined) return;
     const key = `${object.cache} ${object.address}`;
     found.set(key, { object, words: (found.get(key)?.words ?? 0) + 1 });

@@ -16,7 +16,7 @@ export function triageOf({ kernel, dump }: Session): Triage {
   return triage(kernel, log);
 }
 
-export function storyFacts({ kernel, dump }: Session): StoryFacts {
+export function storyFacts({ kernel, dump, isLive }: Session): StoryFacts {
   const { uts, uptime } = systemFacts(kernel, dump);
-  return { release: uts?.release, uptime };
+  return { release: uts?.release, uptime, live: isLive };
 }

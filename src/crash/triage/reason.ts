@@ -44,6 +44,9 @@ export type CrashReason = {
 
 type Rule = readonly [pattern: RegExp, kind: CrashClass];
 
+/** The line that counts an oops, where nothing in front of it tells what it was. */
+const countsOops = /^(?:Internal error: )?Oops\b.*\[#\d+\]/;
+
 /** Lines with which a crash begins. */
 const causes: readonly Rule[] = [
   [/^BUG: kernel NULL pointer dereference|^BUG: unable to handle kernel NULL pointer/, 'null-pointer'],
@@ -53,10 +56,12 @@ const causes: readonly Rule[] = [
     'bad-address',
   ],
   [/^kernel BUG at /, 'bug'],
-  [/^general protection fault|^stack segment/, 'protection-fault'],
-  [/^divide error/, 'divide-error'],
-  [/^invalid opcode/, 'invalid-opcode'],
-  [/^(?:traps: )?PANIC: double fault|^double fault/, 'double-fault'],
+  // Since 6.10 the line that counts an oops begins with the word.
+  [/^(?:Oops: )?(?:general protection fault|stack segment)/, 'protection-fault'],
+  [/^(?:Oops: )?divide error/, 'divide-error'],
+  [/^(?:Oops: )?invalid opcode/, 'invalid-opcode'],
+  [/^(?:traps: )?PANIC: double fault|^(?:Oops: )?double fault/, 'double-fault'],
+  [countsOops, 'bad-address'],
   [/^(?:watchdog: )?BUG: soft lockup/, 'soft-lockup'],
   [/Watchdog detected hard LOCKUP|^NMI watchdog: .*LOCKUP/, 'hard-lockup'],
   [/^INFO: task .* blocked for more than/, 'hung-task'],
@@ -104,14 +109,11 @@ export const withoutPrefix = (line: string): string =>
 /** Why the kernel crashed, by the lines of its log. */
 export function crashReason(log: string): CrashReason {
   const lines = log.split('\n').slice(-mostLines).map(withoutPrefix);
-  const all = lines.flatMap((text, at): { text: string; at: number; kind: CrashClass }[] => {
+  const all = lines.flatMap((text, at): Cause[] => {
     const rule = causes.find(([pattern]) => pattern.test(text));
     return rule === undefined ? [] : [{ text, at, kind: rule[1] }];
   });
-  // BUG() is an invalid opcode on purpose.
-  const begun = all.filter(
-    ({ kind, at }, i) => kind !== 'invalid-opcode' || all[i - 1]?.kind !== 'bug' || at - all[i - 1]!.at > 3,
-  );
+  const begun = all.filter((each, i) => !belongsTo(each, all[i - 1]));
   const panicAt = lines.findLastIndex((text) => text.startsWith(panicWords));
   const panic = panicAt < 0 ? undefined : lines[panicAt]!;
   const told =
@@ -144,6 +146,35 @@ export function crashReason(log: string): CrashReason {
     pid: numberIn(message, /INFO: task .*?:(\d+) blocked|\[.*:(\d+)\]$/),
     earlier: before.filter((each) => each !== cause).map(({ text }) => text),
   };
+}
+
+/** Whether a line only goes on with what the one before began: BUG() is an invalid opcode on purpose. */
+function belongsTo(line: Cause, before: Cause | undefined): boolean {
+  if (before === undefined || !oopses.has(before.kind)) return false;
+  if (line.kind === 'invalid-opcode') return before.kind === 'bug' && line.at - before.at <= 3;
+  return countsOops.test(line.text) && line.at - before.at <= linesOfOops;
+}
+
+/** A line with which something began: where it is in the log, and what it is. */
+type Cause = { readonly text: string; readonly at: number; readonly kind: CrashClass };
+
+/** Lines between the first line of an oops and the one that counts it. */
+const linesOfOops = 12;
+
+/**
+ * What a kernel died of, in its own words, as the banner has it: the panic, or the oops that the panic only followed;
+ * undefined when the log tells of none.
+ */
+export function panicLine(log: string): string | undefined {
+  const { message, panic } = crashReason(log);
+  if (panic !== undefined && !panic.startsWith(`${panicWords}Fatal`)) return panic;
+  return (
+    message ??
+    log
+      .split('\n')
+      .map(withoutPrefix)
+      .findLast((line) => /^sysrq ?: Trigger a crash/i.test(line))
+  );
 }
 
 const panicWords = 'Kernel panic - not syncing: ';

@@ -1,12 +1,18 @@
 import type { CrashClass } from './reason.ts';
 import type { Triage } from './triage.ts';
 
-export type StoryFacts = { readonly release?: string | undefined; readonly uptime?: number | undefined };
+export type StoryFacts = {
+  readonly release?: string | undefined;
+  readonly uptime?: number | undefined;
+  /** It runs. */
+  readonly live?: boolean;
+};
 
 /** What happened, in one paragraph for people. */
-export function tellStory(triage: Triage, { release, uptime }: StoryFacts = {}): string {
+export function tellStory(triage: Triage, { release, uptime, live = false }: StoryFacts = {}): string {
   const kernel = `The kernel${release === undefined ? '' : ` ${release}`}`;
   const { reason } = triage;
+  if (live) return [`${kernel} runs, and changes while this is read.`, ...troubles(triage)].join(' ');
   if (reason.class === 'none')
     return `${kernel} did not crash as far as its log tells: the dump was taken from outside, or the log is not whole.`;
   const age = uptime === undefined ? '' : ` ${seconds(uptime)} after its boot`;
@@ -16,13 +22,27 @@ export function tellStory(triage: Triage, { release, uptime }: StoryFacts = {}):
     ...faultSentence(triage),
     ...fileSentence(triage),
     ...moduleSentence(triage),
-    ...(reason.earlier.length === 0
-      ? []
-      : [
-          `The log holds ${count(reason.earlier.length, 'earlier warning or oops', 'earlier warnings and oopses')}.`,
-        ]),
+    ...earlierSentence(triage),
   ];
   return sentences.join(' ');
+}
+
+/** Of a kernel that runs: what its log tells, though it came through. */
+function troubles(triage: Triage): string[] {
+  const { reason } = triage;
+  if (reason.class === 'none') return ['Its log tells of nothing that it could have died of.'];
+  return [
+    `What its log tells last: ${reason.message ?? meanings[reason.class]}.`,
+    ...moduleSentence(triage),
+    ...earlierSentence(triage),
+  ];
+}
+
+function earlierSentence({ reason: { earlier } }: Triage): string[] {
+  if (earlier.length === 0) return [];
+  return [
+    `The log holds ${count(earlier.length, 'earlier warning or oops', 'earlier warnings and oopses')}.`,
+  ];
 }
 
 /** Each class in words that need no knowledge of the kernel's. */

@@ -10,7 +10,6 @@ import { BugTable } from './bug-table.ts';
 import { type Context, contextOf } from './context.ts';
 import { frameText, hexText, placeText } from './frame-text.ts';
 import { type Finding, identify } from './identify.ts';
-import { MemoryMap } from './memory-map.ts';
 import { faultingOperand, type MemoryOperand } from './memory-operand.ts';
 import { type StackObject, stackObjects } from './objects.ts';
 import { type CrashReason, crashReason } from './reason.ts';
@@ -70,7 +69,6 @@ export function triage(kernel: Kernel, log: string): Triage {
   const panicked = kernel.panicTask;
   const { task, trace } = blamedTrace(kernel, reason, panicked);
   const blamed = blamedFrames(trace.frames, reason.class === 'hung-task');
-  const map = new MemoryMap(kernel.core);
   const mask = kernel.symbol('tainted_mask');
   const taints = mask === undefined ? undefined : known(kernel.core.u64(mask.address));
   return {
@@ -81,8 +79,8 @@ export function triage(kernel: Kernel, log: string): Triage {
     context: blamed.length === 0 ? null : contextOf(blamed),
     blamed: blamed[0] === undefined ? null : blameOf(kernel, blamed[0]),
     trace: blamed.map(frameText),
-    fault: faultOf(kernel, map, reason, blamed[0]),
-    objects: stackObjects(kernel, map, blamed).slice(0, mostObjects),
+    fault: faultOf(kernel, reason, blamed[0]),
+    objects: stackObjects(kernel, blamed).slice(0, mostObjects),
     lastUnloaded: kernel.lastUnloadedModule ?? null,
     taints: taints === undefined ? null : lettersOfTaints(taints),
     taintedModules: kernel.modules.flatMap(({ name, taints: own }) =>
@@ -128,7 +126,6 @@ function blameOf(kernel: Kernel, { place, ip }: Frame): NonNullable<Triage['blam
 
 function faultOf(
   kernel: Kernel,
-  map: MemoryMap,
   { address: text, access }: CrashReason,
   frame: Frame | undefined,
 ): Triage['fault'] {
@@ -143,7 +140,7 @@ function faultOf(
   return {
     address: text,
     access: access ?? null,
-    findings: identify(kernel, map, address),
+    findings: identify(kernel, address),
     operand: operand === undefined ? null : { text: operand.text, registers: valuesOf(operand, registers!) },
   };
 }

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { KdumpError } from '../../lib/errors.ts';
 import { FileWindow, isProcFile } from '../../system/mapping.ts';
+import { FileBlocks } from './file-blocks.ts';
 
 /** Bytes of a dump in file order: a file, or a file that lies in the records of a flattened stream. */
 export type ByteSource = {
@@ -40,6 +41,8 @@ export type View = {
 const procWindow = 16 * 2 ** 20;
 const fileWindow = 2 ** 30;
 const hostPage = 4096;
+/** Shorter reads take their bytes from blocks that are kept. */
+const shortRead = 2048;
 
 /** A file, seen through a window that is moved over it. */
 export class FileBytes implements ByteSource {
@@ -50,6 +53,7 @@ export class FileBytes implements ByteSource {
   /** Given up for good when the kernel cannot map this file. */
   #mappable = true;
   #window: FileWindow | undefined;
+  #blocks: FileBlocks | undefined;
   /** What of the file the window shows; nothing while both are equal. */
   #from = 0;
   #to = 0;
@@ -68,6 +72,14 @@ export class FileBytes implements ByteSource {
   }
 
   readInto(offset: number, target: Uint8Array): number {
+    if (target.length <= shortRead && this.#mappable && offset + target.length <= this.size) {
+      this.#blocks ??= new FileBlocks((from, block) => this.#readInto(from, block));
+      if (this.#blocks.readInto(offset, target)) return target.length;
+    }
+    return this.#readInto(offset, target);
+  }
+
+  #readInto(offset: number, target: Uint8Array): number {
     let done = 0;
     while (done < target.length) {
       let got: number;

@@ -124,7 +124,8 @@ export class ElfSource implements DumpSource {
       const from = paddr + done;
       if (extent === undefined || from < extent.start || from >= extent.end) return missing('hole', from);
       const length = Math.min(target.length - done, extent.end - from);
-      const got = this.#readInto(extent, from, target.subarray(done, done + length));
+      const part = length === target.length ? target : target.subarray(done, done + length);
+      const got = this.#readInto(extent, from, part);
       if (got < length) return missing('truncated', from + got);
       done += length;
       index++;

@@ -1,5 +1,6 @@
 import { readText } from '../../system/proc.ts';
 import { paths } from './paths.ts';
+import { isTestId, testParameter } from './test-handshake.ts';
 
 /** What the capture kernel's command line says to the capture. */
 export type BootParameters = {
@@ -11,19 +12,16 @@ export type BootParameters = {
   readonly vmcore: string;
 };
 
-/** It becomes part of a directory's name. */
-const plainId = /^[\w-]{1,64}$/;
-
 /** @param root directory that stands in for / */
 export function readBootParameters(root = '/'): BootParameters {
   const words = (readText(root, 'proc/cmdline') ?? '').trim().split(/\s+/);
   const wordOf = (name: string): string | undefined =>
     words.findLast((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);
-  const testId = wordOf('kdump_test_id') ?? '';
+  const testId = wordOf(testParameter);
   const rehearsal = wordOf('kdump.rehearsal') === '1';
   const vmcore = wordOf('kdump.vmcore');
   return {
-    testId: plainId.test(testId) ? testId : null,
+    testId: isTestId(testId) ? testId : null,
     rehearsal,
     // Never in a real capture: there is one vmcore then.
     vmcore: rehearsal && vmcore?.startsWith('/') ? vmcore : paths.vmcore,

@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
 import { failureActions, finalActions } from './actions.ts';
+import { expectedCollector } from './collector-words.ts';
 import { type CaptureConfig, type CaptureTarget, captureConfigPath } from './config.ts';
 
 /**
@@ -67,6 +68,7 @@ const rules: Rules = {
   failureAction: [failureActions.join(', '), oneOf(failureActions)],
   finalAction: [finalActions.join(', '), oneOf(finalActions)],
   rootfs: ['a target or null', orNull(isObject)],
+  report: ['true or false', (value) => typeof value === 'boolean'],
   home: ['a target or null', orNull(isObject)],
   minFree: ['bytes or per cent, or null', orNull(isObject)],
   captureSeconds: ['seconds or null', orNull(secondsUpTo(week))],
@@ -152,16 +154,10 @@ export function checkCaptureConfig(config: CaptureConfig, name: string): void {
   checkCollector(config, name);
 }
 
-/** scp is a word of the original's: ssh takes the plain vmcore, as cp does elsewhere. */
 function checkCollector({ coreCollector, targets }: CaptureConfig, name: string): void {
-  const [program] = coreCollector;
-  const copies = coreCollector.length === 1 && (program === 'cp' || program === 'scp');
-  if (program !== 'makedumpfile' && !copies)
-    throw wrong(name, 'coreCollector', '"makedumpfile OPTION…" or "cp"', coreCollector.join(' '));
-  if (copies && targets.some(({ kind }) => kind === 'raw'))
-    throw wrong(name, 'coreCollector', '"makedumpfile OPTION…" where a target is raw', program);
-  if (program === 'scp' && !targets.some(({ kind }) => kind === 'ssh'))
-    throw wrong(name, 'coreCollector', '"cp" where no target is ssh', program);
+  const kinds = targets.map(({ kind }) => kind);
+  const expected = expectedCollector(coreCollector, kinds);
+  if (expected !== undefined) throw wrong(name, 'coreCollector', expected, coreCollector.join(' '));
 }
 
 function wrong(name: string, setting: string, expected: string, found: unknown): KdumpError {

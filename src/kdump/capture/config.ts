@@ -70,6 +70,8 @@ export type CaptureConfig = {
   readonly finalAction: FinalAction;
   /** Where the failure action dump_to_rootfs writes; null when that is not asked for. */
   readonly rootfs: CaptureTarget | null;
+  /** Whether the report is made, before the dump. */
+  readonly report: boolean;
   /** The machine's own file system that gets the account, when a target is not one that it shows; null: none does. */
   readonly home: CaptureTarget | null;
   /** Space that must be left on a target by the dump. */
@@ -108,6 +110,7 @@ export const captureDefaults = {
   mountOptions: '',
   coreCollector: 'makedumpfile -l --message-level 7 -d 31',
   finalAction: 'reboot',
+  report: true,
   deviceTimeout: 30,
 } as const;
 
@@ -123,6 +126,7 @@ export function captureConfig(
     failureAction: 'reboot',
     finalAction: captureDefaults.finalAction,
     rootfs: null,
+    report: captureDefaults.report,
     home: null,
     minFree: null,
     captureSeconds: null,

@@ -1,4 +1,5 @@
 import { KdumpError } from '../../lib/errors.ts';
+import { expendableScore } from '../../system/beside.ts';
 import { stalledWords } from './paths.ts';
 import type { CaptureError } from './report.ts';
 
@@ -40,7 +41,10 @@ export function toCaptureError(step: string, error: unknown, kind?: string): Cap
 /** Why a capture ended that could not say so itself. */
 export function explainStatus(status: number, step: string, said: string, kernelLog: string): CaptureError {
   const facts = { status };
-  const killedForMemory = /Out of memory: Killed process .*/.exec(kernelLog)?.[0];
+  // Not that of a program that was meant to go first.
+  const killedForMemory = [...kernelLog.matchAll(/Out of memory: Killed process .*/g)]
+    .map(([line]) => line)
+    .find((line) => !line.includes(`oom_score_adj:${expendableScore}`));
   if (killedForMemory !== undefined)
     return {
       step,

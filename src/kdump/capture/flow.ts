@@ -39,12 +39,19 @@ export async function runAfterFailure(
   tools: CaptureTools,
 ): Promise<CaptureOutcome> {
   const left = readState(machine.stateFile);
-  const capture = newCapture(config, machine, tools, left);
+  const inReport = left?.step === 'report';
+  // Whatever it was in the report that ended the capture, it is not tried again.
+  const capture = newCapture(inReport ? { ...config, report: false } : config, machine, tools, left);
   const { report, log } = capture;
   const cause = explainStatus(status, left?.step ?? 'start', log.text(), machine.kernelLog());
   report.errors.push(cause);
   log.say(cause.message);
   const result = report.targets[capture.current];
+  if (inReport && cause.code !== 'stalled') {
+    // No target is to blame: the dump goes where it was to go.
+    capture.collects = !capture.refused && !isOver(capture);
+    return goThrough(capture, 'reach');
+  }
   if (result !== undefined && !capture.saved) result.error = cause;
   capture.collects = left !== undefined && mayGoOn(capture, cause);
   if (left === undefined) return goThrough(capture, 'identify');
@@ -166,6 +173,7 @@ function newReport(config: CaptureConfig, machine: CaptureMachine): DumpReport {
     crashTime: null,
     kernelRelease: null,
     panic: null,
+    summary: null,
     captureKernelRelease: machine.release,
     collector: config.coreCollector.join(' '),
     report: null,

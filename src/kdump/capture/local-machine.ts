@@ -37,6 +37,7 @@ export function localMachine(print: (line: string) => void): CaptureMachine {
     mountPoint: paths.target,
     stateFile: paths.state,
     logFile: paths.log,
+    reportDirectory: paths.report,
     release: release(),
     systemRam,
     uptime,
@@ -56,7 +57,7 @@ export function localMachine(print: (line: string) => void): CaptureMachine {
       watchdog = undefined;
     },
     setAction: (action) => tryWrite(paths.action, `${action}\n`),
-    run: runBounded,
+    run: (program, args, seconds, input) => runBounded(program, args, seconds, { input }),
     feed: (program, args) => startBeside(program, args, { stdin: 'pipe' }),
     start: (program, args) => void startBeside(program, args, { stdin: 'none' }),
     shell() {

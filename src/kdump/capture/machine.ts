@@ -4,9 +4,10 @@ import type { NetworkPlan } from '../network/plan.ts';
 import type { FinalAction } from './actions.ts';
 import type { BootParameters } from './boot-parameters.ts';
 import type { Retention } from './config.ts';
+import type { ReportBounds } from './crash-report.ts';
 
 /**
- * What the capture flow needs of the machine it runs on, and what it needs of the collector. Both are handed in, so that
+ * What the capture flow needs of the machine it runs on, and what it needs of the rooms that read dumps. Both are handed in, so that
  * a test can stand in for a crashed machine.
  */
 export type MemorySample = {
@@ -29,6 +30,8 @@ export type CaptureMachine = {
   readonly stateFile: string;
   /** Kept in memory: everything that was said so far, by init as well. */
   readonly logFile: string;
+  /** Kept in memory: the report, for every target that is tried. */
+  readonly reportDirectory: string;
   /** Release of the capture kernel. */
   readonly release: string;
   /** Physical memory that the capture kernel was given, bytes. */
@@ -85,6 +88,11 @@ export type CollectTo = {
 export type CaptureTools = {
   /** The crashed kernel's log, a byte of it a character (Latin-1). */
   extractDmesg(vmcore: string): string;
+  /**
+   * Writes the files of a report into a directory.
+   * @param meanwhile called several times a second
+   */
+  makeReport(vmcore: string, directory: string, bounds: ReportBounds, meanwhile: () => void): void;
   /** makedumpfile with these arguments; gives back its report as plain JSON. */
   collect(argv: readonly string[], hooks: CollectHooks, to: CollectTo): unknown;
   /** Removes the dumps below a directory that the rules do not keep. @returns their names */

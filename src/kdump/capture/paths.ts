@@ -7,6 +7,7 @@ export const paths = {
   node: '/run/kdump/bin/node',
   libraries: '/run/kdump/lib',
   capture: '/run/kdump/app/capture.mjs',
+  crashReport: '/run/kdump/app/crash-report.mjs',
   /** In an initramfs of another builder's: runs the capture and reboots. */
   script: '/usr/lib/kdump/capture.sh',
   modules: '/modules',
@@ -15,6 +16,8 @@ export const paths = {
   target: '/run/target',
   log: '/run/capture.log',
   state: '/run/capture-state.json',
+  /** The report, as its program leaves it. */
+  report: '/run/crash-report',
   /** Uptime in whole seconds by which the capture must have given a sign of life. */
   promise: '/run/capture-promise',
   /** One word for init: reboot, halt or poweroff, once the capture knows. Until then the settings' failure action counts. */

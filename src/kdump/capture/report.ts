@@ -65,6 +65,8 @@ export type DumpReport = {
   kernelRelease: string | null;
   /** The line with which it died. */
   panic: string | null;
+  /** What happened, in the one paragraph of report.json; null when there is no report. */
+  summary: string | null;
   readonly captureKernelRelease: string;
   readonly collector: string;
   /** The collector's own report: pages kept and dropped by reason, bytes, … */

@@ -4,6 +4,18 @@ import { KdumpError } from '../../lib/errors.ts';
 import { startBeside } from '../../system/beside.ts';
 import type { Ended } from './machine.ts';
 
+export type RunOptions = {
+  /** For its standard input. */
+  readonly input?: Uint8Array | undefined;
+  /** When memory runs out, it is the first to go. */
+  readonly expendable?: boolean;
+  /** Called several times a second while it runs. */
+  readonly meanwhile?: () => void;
+};
+
+/** Seconds. */
+const pause = 0.2;
+
 /**
  * Runs a program to its end. Not by node's own means: those wait for whoever holds the output, be it something that was
  * left running.
@@ -13,13 +25,18 @@ export function runBounded(
   program: string,
   args: readonly string[],
   seconds: number,
-  input?: Uint8Array,
+  { input, expendable = false, meanwhile }: RunOptions = {},
 ): Ended {
   const until = performance.now() + seconds * 1000;
-  const started = startBeside(program, args, { stdin: input === undefined ? 'none' : 'pipe' });
+  const started = startBeside(program, args, { stdin: input === undefined ? 'none' : 'pipe', expendable });
   try {
     if (started.stdin !== null && input !== undefined) send(started.stdin, program, input, seconds);
-    const status = started.wait((until - performance.now()) / 1000);
+    const left = (): number => (until - performance.now()) / 1000;
+    let status = started.status();
+    while (status === undefined && left() > 0) {
+      status = started.wait(Math.min(pause, left()));
+      meanwhile?.();
+    }
     if (status !== undefined) return { status, said: started.said() };
     throw new KdumpError('timed-out', `${program} did not end within ${seconds} s`, {
       facts: { program, seconds },

@@ -1,11 +1,12 @@
 import { type Capture, isOver } from './context.ts';
 import * as after from './steps/after.ts';
 import * as before from './steps/before.ts';
-import { collectBound, hookBound, smallFileBound } from './steps/bounds.ts';
+import { collectBound, hookBound, reportSeconds, smallFileBound } from './steps/bounds.ts';
 import * as collecting from './steps/collecting.ts';
 import { tellHome } from './steps/home.ts';
 import * as reaching from './steps/reaching.ts';
 import * as recording from './steps/recording.ts';
+import * as reporting from './steps/reporting.ts';
 
 /** One state of a capture: what is done there, how long it may be silent, and what follows. */
 export type State = {
@@ -31,6 +32,7 @@ export type StateName =
   | 'resume'
   | 'marker'
   | 'dmesg'
+  | 'report'
   | 'room'
   | 'collect'
   | 'seal'
@@ -54,7 +56,7 @@ const elsewhere = (capture: Capture): StateName => {
   return current + 1 < config.targets.length && !refused && !isOver(capture) ? 'next' : 'post';
 };
 const isRootfs = ({ config, current }: Capture): boolean => current >= config.targets.length;
-const afterLog = ({ collects }: Capture): StateName => (collects ? 'room' : 'post');
+const afterReport = ({ collects }: Capture): StateName => (collects ? 'room' : 'post');
 const afterPost = ({ saved, refused }: Capture): StateName => (saved || refused ? 'notify' : 'emergency');
 const afterEmergency = (capture: Capture): StateName => {
   const { failureAction, rootfs } = capture.config;
@@ -65,8 +67,8 @@ const afterEmergency = (capture: Capture): StateName => {
 const isRemembered = ({ directory }: Capture): boolean => directory !== null;
 
 /**
- * The capture, as a table. What is small comes first (a marker, the crashed kernel's log), then the dump, on the first
- * target that takes it; whatever happens on the way, `record` writes down how it went and the machine goes on.
+ * The capture, as a table. What is small comes first (a marker, the crashed kernel's log, the report), then the dump,
+ * on the first target that takes it; whatever happens on the way, `record` writes down how it went and the machine goes on.
  */
 export const states: Readonly<Record<Exclude<StateName, 'end'>, State>> = {
   identify: { run: before.identifyCrash, bound: smallFileBound, ok: 'network' },
@@ -100,15 +102,23 @@ export const states: Readonly<Record<Exclude<StateName, 'end'>, State>> = {
     run: reaching.takeUpDirectory,
     bound: smallFileBound,
     // What has ended a capture once is not tried again.
-    ok: (capture) =>
-      capture.report.steps.some(({ name }) => name === 'dmesg') ? afterLog(capture) : 'dmesg',
+    ok: (capture) => {
+      if (!capture.report.steps.some(({ name }) => name === 'dmesg')) return 'dmesg';
+      return capture.collects ? 'report' : 'post';
+    },
     failed: 'directory',
   },
   marker: { run: reaching.writeMarker, bound: smallFileBound, ok: 'dmesg' },
   dmesg: {
     run: reaching.saveDmesg,
     bound: collectBound,
-    ok: afterLog,
+    ok: 'report',
+  },
+  report: {
+    run: reporting.saveReport,
+    bound: reportSeconds + smallFileBound,
+    when: reporting.wantsReport,
+    ok: afterReport,
   },
   room: { run: reaching.checkRoom, bound: smallFileBound, ok: 'collect', failed: elsewhere },
   collect: { run: collecting.collect, bound: collectBound, ok: 'seal', failed: elsewhere },

@@ -1,17 +1,23 @@
 import { type CollectReport, collect } from '../../dump/collect.ts';
 import { extractDmesg } from '../../dump/dmesg.ts';
 import { level } from '../../dump/filter/kinds.ts';
-import { parseMakedumpfile } from '../../dump/options.ts';
 import type { CollectRequest } from '../../dump/request.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { listDumps } from '../dumps/list.ts';
 import { removeDumps, spaceOf } from '../dumps/remove.ts';
 import { planRetention } from '../dumps/retention.ts';
+import { collectRequest } from './collector-words.ts';
+import { makeReport, type ReportProgram } from './crash-report.ts';
 import type { CaptureTools, CollectHooks } from './machine.ts';
+import { paths } from './paths.ts';
 
-/** Our own collector, as the capture uses it: no process of its own, its report as a value. */
+/**
+ * Our own collector, as the capture uses it: no process of its own, its report as a value; and the report of the crash,
+ * by a process of its own.
+ */
 export const captureTools: CaptureTools = {
   extractDmesg,
+  makeReport: (...args) => makeReport(reportProgram(), ...args),
   collect(argv, hooks, { stream, limit = Number.POSITIVE_INFINITY }) {
     const request = collectRequest(argv);
     const least = Math.min(request.limit ?? Number.POSITIVE_INFINITY, limit);
@@ -31,6 +37,16 @@ export const captureTools: CaptureTools = {
   },
 };
 
+/** In an initramfs of another builder's, node is started by its loader, which then counts as what this process runs. */
+function reportProgram(): ReportProgram {
+  const { execPath } = process;
+  const isNode = execPath === paths.node;
+  return {
+    node: isNode ? [paths.node] : [execPath, '--library-path', paths.libraries, paths.node],
+    bundle: paths.crashReport,
+  };
+}
+
 /**
  * Collects at the level that was asked for, or at what is possible: the command refuses to filter a vmcore that does
  * not describe itself, but a crash cannot be repeated.
@@ -44,22 +60,4 @@ function collectWhatever(request: CollectRequest, hooks: CollectHooks): CollectR
     hooks.message(`${error.message}: saving every page instead, at dump level ${dumpLevel}`);
     return collect({ ...request, dumpLevels: [dumpLevel] }, hooks);
   }
-}
-
-/**
- * What a core collector's words ask for: source and output at their end. -F is left out, since the target decides whether
- * the dump is a stream.
- * @throws KdumpError when makedumpfile would not take these words, or would not write a dump for them.
- */
-export function collectRequest(argv: readonly string[]): CollectRequest {
-  const command = parseMakedumpfile(argv.filter((word) => word !== '-F'));
-  if (command.mode !== 'create' || command.request.target.kind !== 'file')
-    throw new KdumpError(
-      'capture-config',
-      `makedumpfile ${argv.join(' ')}: these options do not write one dump file`,
-      {
-        fix: 'Give the core collector only options that say how to filter and compress.',
-      },
-    );
-  return command.request;
 }

@@ -8,7 +8,7 @@ import {
   renamedDirectives,
 } from './directives.ts';
 import type { Finding } from './finding.ts';
-import type { Entry, KdumpConfig, Origin, ParsedConfig } from './parse.ts';
+import type { Entry, KdumpConfig, Origin, ParsedConfig } from './parsed.ts';
 import { isTargetDirective, readTarget, type Target, targetOfDracutArgs } from './target.ts';
 import type { Reading } from './types.ts';
 import { splitLine } from './words.ts';

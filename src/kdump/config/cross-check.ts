@@ -1,6 +1,8 @@
+import { KdumpError } from '../../lib/errors.ts';
+import { collectRequest, expectedCollector } from '../capture/collector-words.ts';
 import type { DirectiveName } from './directives.ts';
 import type { Finding } from './finding.ts';
-import type { KdumpConfig, Origin } from './parse.ts';
+import type { KdumpConfig, Origin } from './parsed.ts';
 
 /** What is wrong with settings that are right each by itself. */
 export function crossCheck({ target, settings, origins }: KdumpConfig, file: string): Finding[] {
@@ -29,7 +31,26 @@ export function crossCheck({ target, settings, origins }: KdumpConfig, file: str
   }
   const targets = [...(target === null ? [] : [target]), ...settings.fallback_target];
   const kinds = new Set(targets.map(({ kind }) => kind));
-  if (settings.core_collector[0] === 'scp' && (kinds.size !== 1 || !kinds.has('ssh')))
+  const collector = settings.core_collector;
+  const expected = expectedCollector(collector, [...kinds]);
+  if (collector[0] !== 'scp' && expected !== undefined)
+    say(
+      'error',
+      'conflict',
+      'core_collector',
+      `core_collector is "${collector.join(' ')}", expected ${expected}`,
+      'A program of your own can run before or after the dump: kdump_pre, kdump_post.',
+    );
+  const problem = collector[0] === 'makedumpfile' ? optionProblem(collector.slice(1)) : undefined;
+  if (problem !== undefined)
+    say(
+      'error',
+      'invalid-value',
+      'core_collector',
+      `core_collector makedumpfile: ${problem}`,
+      'See makedumpfile(8).',
+    );
+  if (collector[0] === 'scp' && (kinds.size !== 1 || !kinds.has('ssh')))
     say(
       'error',
       'conflict',
@@ -62,6 +83,17 @@ export function crossCheck({ target, settings, origins }: KdumpConfig, file: str
       'Write image_builder dracut.',
     );
   return findings;
+}
+
+/** Why makedumpfile would refuse these options; undefined: it would not. */
+function optionProblem(options: readonly string[]): string | undefined {
+  try {
+    collectRequest([...options, '/proc/vmcore', 'vmcore']);
+    return undefined;
+  } catch (error) {
+    if (error instanceof KdumpError) return error.message;
+    throw error;
+  }
 }
 
 const lineIn = (origin: Origin): number => (origin.from === 'file' ? origin.line : 0);

@@ -9,7 +9,7 @@ export type Directive<T = unknown, D = T | null> = {
   readonly default: D;
   /** For man page, schema and help: sentences, without markup. */
   readonly doc: string;
-  /** kdump-utils: as in the original; kdump-tools: ours, and off unless it is given. */
+  /** kdump-utils: as in the original; kdump-tools: ours; off unless it is given, but for report. */
   readonly since: 'kdump-utils' | 'kdump-tools';
   /** What runs after the crash depends on it, so that a change makes a new image. */
   readonly capture: boolean;
@@ -103,7 +103,7 @@ export const directives = {
   auto_reset_crashkernel: one({
     type: types.yesNo,
     default: true,
-    doc: 'Whether an update of this package may change a crashkernel= that still is an older default of it.',
+    doc: 'Whether an update of this package may change a crashkernel= of the boot loader that still is exactly its older default. A value that somebody has chosen stays.',
     ...atArming,
   }),
   force_rebuild: one({
@@ -171,6 +171,12 @@ export const directives = {
     doc: 'Space that must be left on the target when the dump is written; without it only the log and the report are saved there, and the next target is tried.',
     ...ours,
   }),
+  report: one({
+    type: types.yesNo,
+    default: captureDefaults.report,
+    doc: 'Whether the capture kernel tells what happened, in report.json and report.html, before it writes the dump. It takes some 30 MiB of memory for as long as that takes, a minute at most; where there is less, or it fails, the dump is written without it. no leaves its program out of the capture image.',
+    ...ours,
+  }),
   capture_deadline: one({
     type: types.duration,
     default: null,
@@ -191,7 +197,7 @@ export const directives = {
   image_builder: one({
     type: types.choice('own', 'dracut', 'initramfs-tools'),
     default: 'own',
-    doc: 'What builds the capture image: our own builder, for targets that need no more than drivers; dracut, for LVM, multipath, iSCSI and whatever else it has a module for; or initramfs-tools.',
+    doc: 'What builds the capture image: our own builder, for targets that need no more than drivers; dracut, for LVM, multipath, iSCSI and whatever else it has a module for; or initramfs-tools. On an encrypted volume (LUKS) no dump can be written where somebody would have to type its passphrase: arming fails then, unless crypttab(5) names a key for it and the builder is not our own.',
     ...ours,
   }),
 };

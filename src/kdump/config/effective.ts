@@ -33,6 +33,8 @@ export type EffectiveSettings = {
   readonly image: ImageOptions & { readonly path: string | null };
   readonly commandLine: CommandLineParts;
   readonly kexecArgs: readonly string[];
+  /** Whether the capture tells what happened, before it writes the dump. */
+  readonly report: boolean;
   /** null: no bound */
   readonly retention: {
     readonly count: number | null;

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
 import { type Assignments, parseAssignments } from './assignments.ts';
 import type { Finding } from './finding.ts';
-import { configFile, largestConfig, type ParsedConfig, parseConfig } from './parse.ts';
+import { configFile, largestConfig, parseConfig } from './parse.ts';
+import type { ParsedConfig } from './parsed.ts';
 import { packagedValues, type VariableFile, variableFiles, variables } from './variables.ts';
 
 /** What the files of settings say; a file that does not exist says nothing. */

@@ -1,5 +1,5 @@
 import { anyDirective, type DirectiveName, directiveNames } from './directives.ts';
-import type { KdumpConfig, Origin } from './parse.ts';
+import type { KdumpConfig, Origin } from './parsed.ts';
 import { describeTarget } from './target.ts';
 import { quoteValue } from './words.ts';
 

@@ -3,7 +3,7 @@ import { hostname, networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { DirectiveName } from './directives.ts';
 import type { Finding } from './finding.ts';
-import type { KdumpConfig } from './parse.ts';
+import type { KdumpConfig } from './parsed.ts';
 
 /** Executables in these run as hooks, too, in the order of their names. */
 export const hookDirectories = {

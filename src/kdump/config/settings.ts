@@ -7,7 +7,9 @@ import { directives } from './directives.ts';
 import type { EffectiveSettings } from './effective.ts';
 import { readSettingFiles } from './files.ts';
 import { describeFinding, type Finding, isError } from './finding.ts';
-import { type KdumpConfig, type Origin, type ParsedConfig, parseConfig } from './parse.ts';
+import { loadWish } from './kexec-args.ts';
+import { parseConfig } from './parse.ts';
+import type { KdumpConfig, Origin, ParsedConfig } from './parsed.ts';
 import {
   alwaysRemoved,
   commandLineDefaults,
@@ -179,7 +181,8 @@ function settle(
       ],
       append: kept.length < splitWords(append.value).length ? kept.join(' ') : append.value.trim(),
     },
-    kexecArgs: splitWords(onDebian('KDUMP_KEXEC_ARGS') ?? onRedHat('KEXEC_ARGS') ?? ''),
+    kexecArgs: readKexecArgs(ofDefault.get('KDUMP_KEXEC_ARGS'), ofSysconfig.get('KEXEC_ARGS'), findings),
+    report: settings.report,
     retention: {
       count: settings.retain_count || null,
       bytes: settings.retain_bytes || null,
@@ -199,4 +202,32 @@ function settle(
       kmsg: level('KDUMP_KMSGLOGLVL', 0),
     },
   };
+}
+
+/** Options for kexec: those of Debian's file when it has any. Wrong ones are found now, and left out. */
+function readKexecArgs(
+  debian: Assignment | undefined,
+  sysconfig: Assignment | undefined,
+  findings: Finding[],
+): readonly string[] {
+  const isDebian = debian !== undefined && debian.value.trim() !== '';
+  const given = isDebian ? debian : sysconfig;
+  if (given === undefined) return [];
+  const args = splitWords(given.value);
+  try {
+    loadWish(args, '');
+    return args;
+  } catch (error) {
+    if (!(error instanceof KdumpError)) throw error;
+    findings.push({
+      severity: 'error',
+      code: 'invalid-value',
+      file: isDebian ? variableFiles.default : variableFiles.sysconfig,
+      line: given.line,
+      column: 0,
+      message: `${given.name}: ${error.message.replace(/^KEXEC_ARGS: /, '')}`,
+      ...(error.fix === undefined ? {} : { fix: error.fix }),
+    });
+    return [];
+  }
 }

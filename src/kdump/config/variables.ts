@@ -32,12 +32,18 @@ export const variables: Readonly<Record<string, Variable>> = {
   KDUMP_BOOTDIR: { in: sysconfig, doc: 'Directory of kernels. Default: /boot.' },
   KDUMP_IMG: { in: sysconfig, doc: 'Name of the kernel there, before its release. Default: vmlinuz.' },
   KDUMP_IMG_EXT: { in: sysconfig, doc: 'What follows the release.' },
-  KDUMP_STDLOGLVL: { in: sysconfig, doc: 'What is said on standard error, 0 (nothing) to 4. Default: 3.' },
-  KDUMP_SYSLOGLVL: { in: sysconfig, doc: 'What is said in the journal, 0 to 4. Default: 0.' },
-  KDUMP_KMSGLOGLVL: { in: sysconfig, doc: "What is said in the kernel's log, 0 to 4. Default: 0." },
+  KDUMP_STDLOGLVL: {
+    in: sysconfig,
+    doc: 'What start, stop, restart, reload and rebuild say to who runs them: 0 nothing, 1 errors, 2 warnings as well, 3 and 4 everything. Default: 3. Answers of other verbs are always given.',
+  },
+  KDUMP_SYSLOGLVL: {
+    in: sysconfig,
+    doc: 'The same for the log of the system, by logger(1). Default: 0, since the journal has what a service says anyway.',
+  },
+  KDUMP_KMSGLOGLVL: { in: sysconfig, doc: "The same for the kernel's log. Default: 0." },
   VMCORE_CREATION_NOTIFICATION: {
     in: sysconfig,
-    doc: 'Whether start and status tell how the last test went, yes or no. Default: yes.',
+    doc: 'Whether start tells that no test has been passed since the set-up was changed, yes or no. Default: yes.',
   },
   FADUMP_COMMANDLINE_APPEND: {
     in: sysconfig,

@@ -42,7 +42,9 @@ export function describeDump(dump: SavedDump, logEnd: string): string {
   const { report } = dump;
   const facts: [string, string | null | undefined][] = [
     ['State', describeState(dump)],
-    ['What happened', dump.panic],
+    ['Why', whyNotWhole(dump)],
+    ['What happened', dump.summary ?? dump.panic],
+    ['Last words', dump.summary === null ? null : dump.panic],
     ['When', `${dump.time.slice(0, 19).replace('T', ' ')} UTC`],
     ['Host', dump.host],
     ['Kernel', dump.kernelRelease],
@@ -58,10 +60,11 @@ export function describeDump(dump: SavedDump, logEnd: string): string {
     ({ step, message, fix }) =>
       `  ${text(step)}: ${text(message)}${fix === undefined ? '' : `\n    ${text(fix)}`}\n`,
   );
-  const targets = listOf(report?.targets).map(
-    ({ target, state, bytes, error }) =>
-      `  ${text(target)}: ${text(state)}${typeof bytes === 'number' ? `, ${formatBytes(bytes)}` : ''}${describeError(error)}\n`,
-  );
+  const targets = listOf(report?.targets).map((result) => {
+    const how = [text(result.state), describeBytes(result)].filter((words) => words !== '').join(', ');
+    const error = describeError(result.error);
+    return `  ${text(result.target)}: ${how}${error === '' ? '' : `: ${error}`}\n`;
+  });
   const part = (title: string, body: readonly string[]): string[] =>
     body.length === 0 ? [] : ['\n', `${title}:\n`, ...body];
   const log = printable(logEnd.trimEnd());
@@ -94,10 +97,29 @@ function describeState({ state }: SavedDump): string {
   }
 }
 
+/** Why a dump is not whole, and how much of it is there; null for one that is, and when nobody has written it down. */
+export function whyNotWhole({ state, report }: Pick<SavedDump, 'state' | 'report'>): string | null {
+  if (state === 'complete' || report === null) return null;
+  const target = listOf(report.targets).at(-1);
+  // What the capture writes last is missing.
+  const isCutShort = target?.error == null && report.action === null;
+  const error = isCutShort ? cutShort : describeError(target?.error ?? listOf(report.errors).at(-1));
+  const amount = target?.expected == null ? '' : describeBytes(target);
+  return [error, amount].filter((words) => words !== '').join('; ') || null;
+}
+
+const cutShort = 'the capture was cut short, as by a loss of power or a reset';
+
+/** How much of a dump is there, and of what, as far as it is known. */
+function describeBytes({ bytes, expected }: Record<string, unknown>): string {
+  if (typeof bytes !== 'number') return '';
+  const whole = typeof expected === 'number' && expected > bytes ? ` of about ${formatBytes(expected)}` : '';
+  return `${formatBytes(bytes)}${whole}`;
+}
+
 function describeError(error: unknown): string {
   if (error == null) return '';
-  const message = typeof error === 'object' ? (error as { message?: unknown }).message : error;
-  return `: ${text(message)}`;
+  return text(typeof error === 'object' ? (error as { message?: unknown }).message : error);
 }
 
 /** Entries of a list in a report, of which nobody has checked the form. */

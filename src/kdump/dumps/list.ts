@@ -61,6 +61,7 @@ export function readDump(parent: string, name: string): SavedDump | undefined {
       kernelRelease: report?.kernelRelease ?? null,
       panic:
         report?.panic ?? (dmesg === null ? null : findPanicLine(readEnd(join(directory, dmesg), readOfLog))),
+      summary: report?.summary ?? null,
       vmcore: vmcore ?? named?.vmcore ?? null,
       dmesg,
       files,
@@ -97,9 +98,9 @@ function readReport(path: string): Partial<DumpReport> | null {
   try {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (typeof value !== 'object' || value === null) return null;
-    const { state, host, panic, kernelRelease } = value as Record<string, unknown>;
+    const { state, host, panic, summary, kernelRelease } = value as Record<string, unknown>;
     const isText = (field: unknown): boolean => field == null || typeof field === 'string';
-    return states.includes(state) && [host, panic, kernelRelease].every(isText) ? value : null;
+    return states.includes(state) && [host, panic, summary, kernelRelease].every(isText) ? value : null;
   } catch {
     return null;
   }

@@ -25,7 +25,7 @@ export const accountsDirectory = '/var/lib/kdump/crashes';
  * @param answers whether the server of what is mounted there says something
  */
 export function dumpPlaces(
-  settings: EffectiveSettings,
+  settings: Pick<EffectiveSettings, 'targets' | 'path'>,
   root = '/',
   answers = (mountPoint: string): boolean => answersWithin(mountPoint, answerBound),
 ): DumpPlace[] {

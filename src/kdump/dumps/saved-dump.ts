@@ -21,6 +21,8 @@ export type SavedDump = {
   readonly kernelRelease: string | null;
   /** The line with which the kernel died. */
   readonly panic: string | null;
+  /** What happened, in the paragraph of its report; null when it has none. */
+  readonly summary: string | null;
   /** Name of the file with the memory, whole or not; null when there is none. */
   readonly vmcore: string | null;
   /** Name of the file with the crashed kernel's log. */

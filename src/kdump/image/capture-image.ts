@@ -84,18 +84,32 @@ function settleTarget(request: CaptureImageRequest): SettledTarget {
 /**
  * The device that a target names and the file system on it. The device need not be on this machine, as long as nothing has
  * to be asked of it.
- * @throws KdumpError `target-unknown`
+ * @throws KdumpError `target-unknown`, `target-mismatch` when there is another file system than the one that is named
  */
 export function identifyTarget(
   device: string,
   known: string | null | undefined,
 ): { device: string; path: string; fstype: string } {
   const path = findDevice(device) ?? device;
-  const fstype = known ?? readFileSystemIdentity(path)?.fstype;
+  const found = readFileSystemIdentity(path)?.fstype;
+  const fstype = known ?? found;
   if (fstype === undefined)
     throw new KdumpError('target-unknown', `the file system on ${device} is not known`, {
       fix: 'Name it with --fstype, or as the directive in /etc/kdump.conf.',
       facts: { device },
     });
+  if (found !== undefined && !isMountedAs(found, fstype))
+    throw new KdumpError('target-mismatch', `${device} holds ${found}, and is to be mounted as ${fstype}`, {
+      fix: `Name it as ${found}, or name another device.`,
+      facts: { device, found },
+    });
   return { device, path, fstype };
 }
+
+/** Each of them mounts those before it. */
+const extGenerations = ['ext2', 'ext3', 'ext4'];
+
+const isMountedAs = (found: string, fstype: string): boolean =>
+  found === fstype ||
+  fstype === 'auto' ||
+  (extGenerations.includes(found) && extGenerations.indexOf(found) < extGenerations.indexOf(fstype));

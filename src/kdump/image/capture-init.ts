@@ -132,6 +132,9 @@ run_capture() {
 }
 
 ${saveLogOnly(config)}
+# What is written is on its way to the disk within seconds, not half a minute: that is what a loss of power may cost.
+echo 200 > /proc/sys/vm/dirty_expire_centisecs
+echo 100 > /proc/sys/vm/dirty_writeback_centisecs
 if [ -e ${captureConfigPath} ]; then
   run_capture || {
     first=$status

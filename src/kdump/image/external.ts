@@ -4,12 +4,14 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
+import { compressionOf, unpack } from '../../system/decompress.ts';
 import { findProgram, runOrThrow } from '../../system/processes.ts';
 import type { CaptureHandover } from './capture-tree.ts';
 import type { Gathered } from './gather.ts';
@@ -131,9 +133,21 @@ export function planExternal(
       } finally {
         rmSync(directory, { recursive: true, force: true });
       }
-      return { items: [], unpackedBytes: null };
+      return { items: [], unpackedBytes: unpackedSize(incomplete) };
     },
   };
+}
+
+/** Bytes that an image takes unpacked; null when the first thing in it is not compressed: then there are others. */
+function unpackedSize(path: string): number | null {
+  const image = readFileSync(path);
+  if (compressionOf(image) === undefined) return null;
+  let size = 0;
+  const read = (offset: number, length: number): Uint8Array => image.subarray(offset, offset + length);
+  unpack({ size: image.length, read }, path, (piece) => {
+    size += piece.length;
+  });
+  return size;
 }
 
 /** A --mount of the configuration is a target, and stands among our own arguments. */
@@ -168,9 +182,12 @@ function runDracut(program: string, order: Order): void {
         'sloppy',
         '--no-hostonly-cmdline',
         '--no-hostonly-i18n',
+        // The processor has kept what it was given.
+        '--no-early-microcode',
       ],
       ...['--conf', conf, '--confdir', confdir, '--tmpdir', directory, '--add', 'kdump-tools'],
-      ...['--omit', 'plymouth resume hwdb', '--omit-drivers', 'nouveau amdgpu'],
+      // The module shutdown takes kexec in, which is ours, and with it node outside of the squashfs.
+      ...['--omit', 'plymouth resume hwdb shutdown', '--omit-drivers', 'nouveau amdgpu'],
       ...['--kver', release, '--kmoddir', tree.directory],
       ...(modules.length === 0 ? [] : ['--add-drivers', modules.join(' ')]),
       ...(programs.length === 0 ? [] : ['--install', programs.join(' ')]),

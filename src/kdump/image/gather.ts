@@ -9,6 +9,7 @@ import { type NetworkFacts, readNetworkFacts } from '../network/facts.ts';
 import { hostsOfPlan, modulesOfPlan, type NetworkPlan, planNetwork } from '../network/plan.ts';
 import type { ImageFile } from './assemble.ts';
 import { driversOfWatchdogs, modulesForDrivers } from './drivers.ts';
+import { checkEncryption } from './encryption.ts';
 import { collectHooks, collectPrograms } from './programs.ts';
 import { collectSsh, sshPaths } from './ssh.ts';
 import { type ImageSurroundings, isRunning, type SettledTarget, settleTarget } from './targets.ts';
@@ -41,7 +42,7 @@ export function gather(
   surroundings: ImageSurroundings,
   accounts: string | null,
 ): Gathered {
-  const warnings: string[] = [];
+  const warnings = settings.targets.flatMap((target) => checkEncryption(target, surroundings.builder));
   const [first, ...fallbacks] = settings.targets.map((target) => settleTarget(target, surroundings));
   const settled = [first!, ...fallbacks];
   const rootfs = settings.failureAction === 'dump_to_rootfs' ? settleRoot(settings, surroundings) : null;
@@ -73,6 +74,7 @@ export function gather(
     failureAction: settings.failureAction,
     finalAction: settings.finalAction,
     rootfs: rootfs?.target ?? null,
+    report: settings.report,
     home: home?.target ?? null,
     minFree: settings.limits.minFree,
     captureSeconds: settings.limits.captureSeconds,

@@ -56,6 +56,7 @@ export type PreparedImage = {
   /** Files in it with their sizes, the largest first. */
   readonly items: readonly ImageItem[];
   readonly bytes: number;
+  readonly unpackedBytes: number | null;
   readonly warnings: readonly string[];
 };
 
@@ -125,9 +126,9 @@ function prepared(
   reused: boolean,
   warning: string | undefined,
 ): PreparedImage {
-  const { hash, release, inputs, items, bytes, warnings } = record;
+  const { hash, release, inputs, items, bytes, unpackedBytes, warnings } = record;
   return {
-    ...{ path, hash, release, reused, inputs, items, bytes },
+    ...{ path, hash, release, reused, inputs, items, bytes, unpackedBytes },
     warnings: warning === undefined ? warnings : [...warnings, warning],
   };
 }

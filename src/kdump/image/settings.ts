@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
 import { koffiAddon } from '../../system/shared-objects.ts';
+import { collectRequest } from '../capture/collector-words.ts';
 import {
   type CaptureConfig,
   type CaptureTarget,
@@ -11,7 +12,7 @@ import {
   checkCaptureConfig,
   type FinalAction,
 } from '../capture/config.ts';
-import { collectRequest } from '../capture/tools.ts';
+import { paths } from '../capture/paths.ts';
 import type { ImageFile } from './assemble.ts';
 import { codecLibraries, type NodeTreePlan } from './node-tree.ts';
 
@@ -28,6 +29,8 @@ export type CaptureRequest = Carrier & {
   readonly host: string;
   readonly coreCollector?: string | undefined;
   readonly finalAction?: FinalAction | undefined;
+  /** Whether the capture makes a report; true when absent. */
+  readonly report?: boolean | undefined;
 };
 
 export type CarriedCapture = {
@@ -47,6 +50,7 @@ export function configOfRequest(target: CaptureTarget, path: string, request: Ca
     host: request.host,
     coreCollector: (request.coreCollector ?? captureDefaults.coreCollector).trim().split(/\s+/),
     finalAction: request.finalAction ?? captureDefaults.finalAction,
+    report: request.report ?? captureDefaults.report,
   });
 }
 
@@ -81,14 +85,23 @@ export function carryCapture(
       node,
       libraries: codecLibraries,
       koffi: koffiAddon(),
-      bundles: [captureBundle, ...workerBundle(captureBundle)],
+      bundles: [
+        captureBundle,
+        ...besideBundle(captureBundle, workerBundle),
+        ...(config.report ? besideBundle(captureBundle, reportBundle) : []),
+      ],
       programs,
     },
   };
 }
 
-/** The collector's worker threads have a bundle of their own beside the capture's; without it one thread works. */
-function workerBundle(captureBundle: string): string[] {
-  const path = join(dirname(captureBundle), 'dump-worker.mjs');
+/** What the collector's worker threads run; without it one thread works. */
+const workerBundle = 'dump-worker.mjs';
+/** What makes the report; without it the account says that there is none. */
+const reportBundle = basename(paths.crashReport);
+
+/** Bundles beside the capture's own. */
+function besideBundle(captureBundle: string, name: string): string[] {
+  const path = join(dirname(captureBundle), name);
   return existsSync(path) ? [path] : [];
 }

@@ -16,7 +16,8 @@ export type SshKit = {
 /** Where they lie in the image. */
 export const sshPaths = { key: '/etc/kdump/ssh/key', knownHosts: '/etc/kdump/ssh/known_hosts' } as const;
 
-const knownHostsFiles = ['/root/.ssh/known_hosts', '/etc/ssh/ssh_known_hosts'];
+/** Where ssh looks for the keys of hosts. */
+export const systemKnownHosts = ['/root/.ssh/known_hosts', '/etc/ssh/ssh_known_hosts'];
 const keyBound = 20;
 const largestKnownHosts = 1 << 20;
 const standardPort = '22';
@@ -31,7 +32,7 @@ export function collectSsh(
   targets: readonly SshTarget[],
   key: string,
   copies: boolean,
-  hostFiles: readonly string[] = knownHostsFiles,
+  hostFiles: readonly string[] = systemKnownHosts,
 ): SshKit {
   checkKey(key);
   const known = targets.map((target) => {

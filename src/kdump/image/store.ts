@@ -25,7 +25,7 @@ export type ImageRecord = {
   /** SHA-256 of the image itself. */
   readonly sha256: string;
   readonly bytes: number;
-  /** In the memory of the booted kernel; null where another builder has made it. */
+  /** In the memory of the booted kernel; null where another builder has made it and it could not be told. */
   readonly unpackedBytes: number | null;
   /** Files in it, the largest first. */
   readonly items: readonly ImageItem[];

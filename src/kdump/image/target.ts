@@ -1,5 +1,5 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
 import { type MountPoint, readMounts } from '../../system/mount.ts';
 import { findBlockDevice, readFileSystemIdentity } from '../block-devices.ts';
@@ -65,10 +65,18 @@ export function targetOfDirectory(directory: string): LocalTarget {
 const wholeBtrfs = 'subvolid=5';
 const isInside = (path: string): boolean => path === '' || !/^\.\.(\/|$)/.test(path);
 
-/** Path of a device of this machine, also by the names that only udev knows: PARTUUID=… and PARTLABEL=…. */
-export function findDevice(device: string): string | undefined {
+/**
+ * Path of a device of this machine, also by the names that only udev knows: PARTUUID=… and PARTLABEL=….
+ * @param root directory that stands in for /, with sys/class/block and dev in it
+ */
+export function findDevice(device: string, root = '/'): string | undefined {
   const [, key, name] = /^(PARTUUID|PARTLABEL)=(.+)$/.exec(device) ?? [];
-  if (key === undefined) return findBlockDevice(device);
-  const link = join('/dev/disk', `by-${key.toLowerCase()}`, key === 'PARTUUID' ? name!.toLowerCase() : name!);
-  return existsSync(link) ? realpathSync(link) : undefined;
+  if (key === undefined) return findBlockDevice(device, root);
+  const link = join(
+    root,
+    'dev/disk',
+    `by-${key.toLowerCase()}`,
+    key === 'PARTUUID' ? name!.toLowerCase() : name!,
+  );
+  return existsSync(link) ? join('/dev', basename(realpathSync(link))) : undefined;
 }

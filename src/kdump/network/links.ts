@@ -71,7 +71,11 @@ export function planLinks(
       const members = membersOf(name).map(({ ifname }) => ifname);
       if (members.length === 0) throw unsupported(name, 'it is a bond without members');
       for (const member of members) add(member, [], depth + 1);
-      planned.set(name, { ...base, kind, members, options: bondOptions(data) });
+      // Left to itself, a bond takes the address of its first member; its leases are tied to the one that it has.
+      const first = planned.get(standsFor(members[0]!));
+      const isOfFirst = first?.kind === 'device' && first.mac === facts.address;
+      const setMac = isOfFirst ? null : (facts.address ?? null);
+      planned.set(name, { ...base, kind, setMac, members, options: bondOptions(data) });
     } else if (kind === 'bridge') {
       const ports = membersOf(name)
         .filter(leadsOut)
@@ -119,6 +123,8 @@ function bondOptions(data: Readonly<Record<string, unknown>>): BondLink['options
   return bondFiles.flatMap(([key, file]) => {
     const value = data[key];
     if (value === undefined || value === null) return [];
+    // ip prints it in every mode, the kernel takes it in one.
+    if (key === 'ad_lacp_rate' && data.mode !== '802.3ad') return [];
     // ARP monitoring is not carried over; without any monitoring a bond does not notice that its link is down.
     if (key === 'miimon' && Number(value) === 0) return [[file, defaultMiimon] as const];
     return [[file, String(value)] as const];

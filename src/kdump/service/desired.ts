@@ -8,7 +8,7 @@ import type { EffectiveSettings } from '../config/effective.ts';
 import { captureCommandLine, readCommandLineFacts } from './command-line.ts';
 import type { CaptureImage, ServiceDoors } from './doors.ts';
 import { findKernel } from './kernel-file.ts';
-import { type ArmedRecord, setupDigest } from './state.ts';
+import { type ArmedRecord, type Saves, setupDigest } from './state.ts';
 
 /** What is to be armed, down to the last byte. */
 export type Desired = {
@@ -17,6 +17,7 @@ export type Desired = {
   readonly commandLine: string;
   readonly kexecArgs: readonly string[];
   readonly setup: string;
+  readonly saves: Saves | null;
 };
 
 export type DesiredOptions = {
@@ -49,6 +50,7 @@ export function settleDesired(
     commandLine,
     kexecArgs: settings.kexecArgs,
     setup: setupDigest(kernel.sha256, image.hash, commandLine),
+    saves: { targets: settings.targets, path: settings.path, report: settings.report },
   };
 }
 
@@ -67,6 +69,7 @@ function namedImage(path: string, release: string, root: string): CaptureImage {
     reused: true,
     inputs: [{ path, digest: hash }],
     bytes: statSync(file).size,
+    unpackedBytes: null,
     items: [],
     warnings: [],
   };

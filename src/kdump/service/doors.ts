@@ -3,9 +3,12 @@ import type { ReadFacts } from '../../kexec/arm.ts';
 import type { FileLock } from '../../system/file-lock.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
 import type { SavedDump } from '../dumps/saved-dump.ts';
-import type { Input } from './state.ts';
+import type { Input, Saves } from './state.ts';
 
-export type FoundDump = Pick<SavedDump, 'directory' | 'elsewhere' | 'state' | 'time' | 'panic' | 'report'>;
+export type FoundDump = Pick<
+  SavedDump,
+  'directory' | 'elsewhere' | 'state' | 'time' | 'panic' | 'summary' | 'report'
+>;
 
 /** A capture image that is ready to be loaded. */
 export type CaptureImage = {
@@ -18,7 +21,9 @@ export type CaptureImage = {
   readonly reused: boolean;
   readonly inputs: readonly Input[];
   readonly bytes: number;
-  /** What is in it, unpacked. */
+  /** In memory; null when nobody knows. */
+  readonly unpackedBytes: number | null;
+  /** What is in it, unpacked; none when it is not of our own builder. */
   readonly items: readonly { readonly path: string; readonly bytes: number; readonly storedIn: string }[];
   readonly warnings: readonly string[];
 };
@@ -39,9 +44,13 @@ export type ServiceDoors = {
   /** Of the files that an image was made of, those that are different now, or gone. */
   changedInputs(inputs: readonly Input[]): readonly string[];
   /** Dumps that can be seen without mounting anything, the oldest first. */
-  findDumps(settings: EffectiveSettings): readonly FoundDump[];
+  findDumps(saves: Saves): readonly FoundDump[];
   /** Saves what a raw partition holds as a file; its path, or null when it holds no dump. */
   recoverRaw(device: string, directory: string): string | null;
+  /** Gives directories the labels of SELinux's policy; does nothing where there is none. */
+  relabel(directories: readonly string[]): void;
+  /** Adds a report of the crash to a dump that was saved without. */
+  addReport(directory: string): void;
   now(): Date;
   /** @throws KdumpError `locked` */
   lock(): FileLock;

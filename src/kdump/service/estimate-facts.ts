@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { splitWords } from '../../kexec/command-line.ts';
 import { openKernel } from '../../kexec/image/kernel-image.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
+import { unlockBytes } from '../image/encryption.ts';
 import { readMemorySize, reservedBy, tableCrashkernel } from './crashkernel.ts';
 import { settleDesired } from './desired.ts';
 import { type CaptureImage, locked, type ServiceDoors } from './doors.ts';
@@ -23,8 +24,9 @@ export function readEstimateFacts(settings: EffectiveSettings, doors: ServiceDoo
     table: reservedBy(tableCrashkernel(doors.root), memory) ?? 0,
     kernel: initSize(join(doors.root, kernel.path)),
     image: image.bytes,
-    unpacked: unpackedBytes(image),
+    unpacked: unpackedSize(image),
     modules: image.items.filter(({ path }) => path.endsWith('.ko')),
+    unlock: unlockBytes(settings.targets, doors.root),
     cpus: cpusOf(commandLine),
     measured: measured ?? null,
   };
@@ -39,11 +41,12 @@ function initSize(path: string): number {
   }
 }
 
-/** Of our own images the squashfs stays as it is; of others nothing is known but what kdump-utils has found to hold. */
+/** Of an image that somebody else has built: what kdump-utils has found to hold. */
 const unknownRatio = 3;
 
-function unpackedBytes({ items, bytes }: CaptureImage): number {
-  if (items.length === 0) return unknownRatio * bytes;
+/** Of our own images the squashfs stays as it is, and modules go as soon as they are loaded. */
+function unpackedSize({ items, bytes, unpackedBytes }: CaptureImage): number {
+  if (items.length === 0) return unpackedBytes ?? unknownRatio * bytes;
   const apart = items.filter(({ storedIn, path }) => storedIn === 'initramfs' && !path.endsWith('.ko'));
   return bytes + apart.reduce((sum, item) => sum + item.bytes, 0);
 }

@@ -14,6 +14,8 @@ export type EstimateFacts = {
   readonly unpacked: number;
   /** Modules, loaded; with the largest of them. */
   readonly modules: readonly { readonly path: string; readonly bytes: number }[];
+  /** Opening the encrypted volumes of targets; 0 when there are none. */
+  readonly unlock: number;
   /** CPUs that the capture kernel starts, and threads of the collector. */
   readonly cpus: number;
   /** What a capture of this machine has taken, with everything; null: there was none yet. */
@@ -38,7 +40,10 @@ export type Estimate = {
 const runtimeBytes = 16 * MIB;
 /** Per-CPU areas, stacks and page tables of one CPU more. */
 const runtimePerCpu = 2 * MIB;
-/** Node with the collector: its own memory, the buffers of one thread, pages of programs that are read again when dropped. */
+/**
+ * Node with the collector: its own memory, the buffers of one thread, pages of programs that are read again when dropped.
+ * The report is made before it is there, and takes less.
+ */
 const collectorBytes = 56 * MIB;
 const workerBytes = 12 * MIB;
 const largeModule = 4 * MIB;
@@ -47,12 +52,12 @@ const step = 16 * MIB;
 
 /** What the capture kernel needs, item by item. Pure. */
 export function estimate(facts: EstimateFacts): Estimate {
-  const { reserved, table, kernel, image, unpacked, modules, cpus, measured } = facts;
+  const { reserved, table, kernel, image, unpacked, modules, unlock, cpus, measured } = facts;
   const loaded = modules.reduce((sum, { bytes }) => sum + bytes, 0);
   const collector = collectorBytes + (cpus - 1) * workerBytes;
   const runtime = runtimeBytes + (cpus - 1) * runtimePerCpu;
-  // The packed image is given back before node starts.
-  const largest = Math.max(image, loaded + collector);
+  // The packed image is given back before node starts, and so is what opening a volume took.
+  const largest = Math.max(image, loaded + Math.max(collector, unlock));
   const needed = kernel + unpacked + runtime + largest;
   const recommended = Math.ceil(Math.max(table, needed, measured ?? 0) / step) * step;
   return {
@@ -61,6 +66,7 @@ export function estimate(facts: EstimateFacts): Estimate {
       { name: 'Capture image', bytes: image },
       { name: 'Capture image, unpacked', bytes: unpacked },
       { name: 'Kernel modules', bytes: loaded },
+      ...(unlock === 0 ? [] : [{ name: 'Opening of LUKS volumes', bytes: unlock }]),
       { name: 'Node and collector', bytes: collector },
       { name: 'Runtime', bytes: runtime },
     ],

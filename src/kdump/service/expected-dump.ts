@@ -1,5 +1,5 @@
 import { liveMemoryUsage } from '../../dump/mem-usage.ts';
-import { collectRequest } from '../capture/tools.ts';
+import { collectRequest } from '../capture/collector-words.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
 
 /** What a dump would hold if the kernel crashed now; bytes, before anything is compressed. */

@@ -11,7 +11,7 @@ export function whyNotFeasible(machine: MachineFacts): KdumpError | null {
     return new KdumpError('no-crashkernel', 'No memory reserved for crash kernel', {
       fix: /\bcrashkernel=/.test(machine.commandLine ?? '')
         ? "crashkernel= is on the kernel command line, but the kernel could not reserve so much: see dmesg; a smaller size, or one with ',high', may do."
-        : 'Run kdumpctl reset-crashkernel and reboot.',
+        : "Run kdumpctl reset-crashkernel and reboot; where crashkernel= stands in the boot loader's settings already, rebooting is enough.",
     });
   return null;
 }

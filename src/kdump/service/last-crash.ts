@@ -1,50 +1,111 @@
-import type { EffectiveSettings } from '../config/effective.ts';
+import { printable, whyNotWhole } from '../dumps/describe.ts';
+import { type DumpPlace, dumpPlaces } from '../dumps/places.ts';
 import { whereOf } from '../dumps/saved-dump.ts';
-import type { ServiceDoors } from './doors.ts';
-import { type CrashRecord, readState, updateState } from './state.ts';
+import { forgetBoots, unendedBoots } from './boots.ts';
+import type { FoundDump, ServiceDoors } from './doors.ts';
+import { type CrashRecord, readState, type Saves, updateState } from './state.ts';
 
 /**
  * Looks, once in each boot, for a dump that was not there when dumps were looked for last: then the boot before ended
- * in a crash.
- * @returns what that crash left, for as long as this boot lasts; null when there was none
+ * in a crash. Without one it may still not have ended with a shutdown.
+ * @param saves where there may be dumps: as the settings are, and as the machine was armed
+ * @returns what is known of that end, for as long as this boot lasts; null when it was in order
  */
-export function findLastCrash(settings: EffectiveSettings, doors: ServiceDoors): CrashRecord | null {
+export function findLastCrash(saves: readonly Saves[], doors: ServiceDoors): CrashRecord | null {
   const { bootId } = doors.kexec.readMachine();
   const { looked, lastCrash } = readState(doors.directory);
   if (looked?.bootId === bootId) return lastCrash?.bootId === bootId ? lastCrash : null;
-  const dumps = doors.findDumps(settings);
+  const dumps = findAll(saves, doors);
   const known = looked?.dumps;
   const newest = known && dumps.findLast(({ directory }) => !known.includes(directory));
-  const found: CrashRecord | null = newest
-    ? {
-        bootId,
-        directory: whereOf(newest),
-        state: newest.state,
-        time: newest.time,
-        panic: newest.panic,
-      }
-    : null;
-  updateState(doors.directory, {
-    looked: { bootId, dumps: dumps.map(({ directory }) => directory) },
-    ...(found === null ? {} : { lastCrash: found }),
-  });
+  const unended = unendedBoots(doors.directory, bootId);
+  const found = newest
+    ? crashOf(newest, bootId)
+    : unended.length > 0
+      ? unexplainedEnd(saves, doors.root, bootId)
+      : null;
+  try {
+    updateState(doors.directory, {
+      looked: { bootId, dumps: dumps.map(({ directory }) => directory) },
+      ...(found === null ? {} : { lastCrash: found }),
+    });
+    forgetBoots(doors.directory, unended);
+  } catch (error) {
+    // On a full disk it is told now, and found again by the next start.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
   return found;
 }
 
-/** In one sentence. */
-export function describeCrash({ directory, state, panic }: CrashRecord): string {
-  const outcome = state === 'failed' ? 'without a vmcore' : state;
-  return `the last boot ended in a crash: ${directory}, ${outcome}${panic === null ? '' : ` (${panic})`}`;
+/** Each dump once, the newest last. */
+function findAll(saves: readonly Saves[], doors: ServiceDoors): FoundDump[] {
+  const all = new Map(
+    saves.flatMap((each) => doors.findDumps(each).map((dump) => [dump.directory, dump] as const)),
+  );
+  return [...all.values()].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
+}
+
+const crashOf = (dump: FoundDump, bootId: string | null): CrashRecord => ({
+  bootId,
+  directory: whereOf(dump),
+  state: dump.state,
+  time: dump.time,
+  panic: dump.panic,
+  summary: dump.summary,
+  why: whyNotWhole(dump),
+});
+
+function unexplainedEnd(saves: readonly Saves[], root: string, bootId: string | null): CrashRecord {
+  const unseen = saves
+    .flatMap((each) => dumpPlaces(each, root))
+    .filter(({ directory }) => directory === null);
+  const reasons = [...new Set(unseen.map(({ target, why }: DumpPlace) => `${target} (${why})`))];
+  return {
+    bootId,
+    directory: null,
+    state: 'failed',
+    time: null,
+    panic: null,
+    summary: null,
+    why: reasons.length === 0 ? null : `it could not be looked for in ${reasons.join(', ')}`,
+  };
 }
 
 /**
- * Saves as files what raw partitions among the targets hold.
+ * Gives the dumps of the last crash their labels, once in each boot: the capture kernel has no policy, and what it writes
+ * has none, which keeps everybody from it whom the policy binds.
+ */
+export function labelDumps(saves: readonly Saves[], doors: ServiceDoors): void {
+  const { bootId } = doors.kexec.readMachine();
+  const { looked } = readState(doors.directory);
+  if (looked?.bootId === bootId) return;
+  const directories = findAll(saves, doors).map(({ directory }) => directory);
+  doors.relabel(directories.filter((directory) => !looked?.dumps.includes(directory)));
+}
+
+/** In one sentence: how it went and why, and what happened in the words of the report. */
+export function describeCrash({ directory, state, panic, summary, why }: CrashRecord): string {
+  const reason = why === null ? '' : `: ${why}`;
+  if (directory === null)
+    return `the last boot ended without a shutdown, in a crash, a reset or a loss of power, and no dump of it was found${reason}`;
+  const outcome = state === 'failed' ? 'without a vmcore' : state;
+  const lastWords = panic === null || summary ? '' : ` (${printable(panic)})`;
+  const story = summary ? `. ${printable(summary)}` : '';
+  return `the last boot ended in a crash: ${directory}, ${outcome}${lastWords}${reason}${story}`;
+}
+
+/**
+ * Saves as files what raw partitions among the targets hold, and adds the report that has no place there.
  * @returns the files; partitions without a dump have none
  */
-export function saveRaw(settings: EffectiveSettings, doors: ServiceDoors): string[] {
-  return settings.targets.flatMap((target) => {
-    if (target.kind !== 'raw') return [];
-    const saved = doors.recoverRaw(target.device, settings.path);
-    return saved === null ? [] : [saved];
-  });
+export function saveRaw(saves: readonly Saves[], doors: ServiceDoors): string[] {
+  return saves.flatMap(({ targets, path, report }) =>
+    targets.flatMap((target) => {
+      if (target.kind !== 'raw') return [];
+      const saved = doors.recoverRaw(target.device, path);
+      if (saved === null) return [];
+      if (report) doors.addReport(saved);
+      return [saved];
+    }),
+  );
 }

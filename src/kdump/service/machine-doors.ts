@@ -4,7 +4,9 @@ import { lastGoodDirectory } from '../../kexec/last-good.ts';
 import { readLoadFacts } from '../../kexec/load-facts.ts';
 import { readMachine } from '../../kexec/machine.ts';
 import { lockFile } from '../../system/file-lock.ts';
+import { hasSelinux, relabel } from '../../system/selinux.ts';
 import { recoverRaw } from '../capture/targets/recover-raw.ts';
+import { addReport } from '../dumps/add-report.ts';
 import { listDumps } from '../dumps/list.ts';
 import { dumpPlaces } from '../dumps/places.ts';
 import { byTime } from '../dumps/saved-dump.ts';
@@ -32,12 +34,16 @@ export function machineServiceDoors(root = '/'): ServiceDoors {
     readFacts: (kernel, initrd, request) => readLoadFacts(root, kernel, initrd, request),
     prepareImage: (settings, options) => prepareImage(settings, { ...options, keep: armedImage(directory) }),
     changedInputs: inputsChangedSince,
-    findDumps: (settings) => {
-      const places = dumpPlaces(settings, root).map((place) => place.directory);
+    findDumps: (saves) => {
+      const places = dumpPlaces(saves, root).map((place) => place.directory);
       const directories = new Set(places.filter((path) => path !== null));
       return [...directories].flatMap((path) => listDumps(path)).sort(byTime);
     },
     recoverRaw: (device, path) => recoverRaw(device, path)?.directory ?? null,
+    relabel: (directories) => {
+      if (hasSelinux(root)) relabel(directories);
+    },
+    addReport,
     now: () => new Date(),
     lock: () => lockFile(lockPath, lockBound),
   };

@@ -8,12 +8,13 @@ import { planLoad, planUnload } from '../../kexec/plan.ts';
 import { restated } from '../../kexec/restate.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { fileDigest } from '../../system/file-digest.ts';
+import { testParameter } from '../capture/test-handshake.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
+import { loadWish } from '../config/kexec-args.ts';
 import { type Desired, type DesiredOptions, differences, settleDesired } from './desired.ts';
 import { type CaptureImage, locked, type ServiceDoors } from './doors.ts';
 import { whyNotFeasible } from './feasible.ts';
-import { loadWish } from './kexec-args.ts';
-import { type ArmedRecord, readState, type ServiceState, testParameter, updateState } from './state.ts';
+import { type ArmedRecord, readState, type ServiceState, updateState } from './state.ts';
 
 export type StartOptions = DesiredOptions & {
   /** Load even when what is armed is what is to be: memory or CPUs have come or gone. */
@@ -49,16 +50,21 @@ export function start(
     try {
       desired = settleDesired(settings, doors, options);
     } catch (error) {
-      throw machine.loaded.crash === true ? error : armedWithLast(error, armed, doors);
+      throw machine.loaded.crash === true ? stillArmed(error) : armedWithLast(error, armed, doors);
     }
     const { image } = desired;
     const why = differences(armed, desired, machine);
     if (why.length === 0 && !again) {
       // Files may have changed without a consequence: a comment in the settings.
-      const current: ArmedRecord = { ...armed!, inputs: image.inputs };
-      if (!isDeepStrictEqual(current, armed)) updateState(doors.directory, { armed: current });
-      const { reused: imageReused, warnings } = image;
-      return { outcome: 'already-armed', why, armed: current, imageReused, warnings };
+      const current: ArmedRecord = { ...armed!, inputs: image.inputs, saves: desired.saves };
+      const warnings = isDeepStrictEqual(current, armed) ? [] : remember(current, doors);
+      return {
+        outcome: 'already-armed',
+        why,
+        armed: current,
+        imageReused: image.reused,
+        warnings: [...image.warnings, ...warnings],
+      };
     }
     const made = load(desired, armed, doors);
     return {
@@ -93,7 +99,8 @@ export function startEarly(doors: ServiceDoors): ArmedRecord | null {
 export function armDespite(error: unknown, doors: ServiceDoors): unknown {
   return locked(doors, () => {
     const machine = doors.kexec.readMachine();
-    if (machine.loaded.crash === true || whyNotFeasible(machine) !== null) return error;
+    if (machine.loaded.crash === true) return stillArmed(error);
+    if (whyNotFeasible(machine) !== null) return error;
     return armedWithLast(error, remembered(doors).armed, doors);
   });
 }
@@ -134,7 +141,7 @@ function remembered({ directory }: ServiceDoors): Pick<ServiceState, 'armed'> {
 }
 
 function load(
-  { kernel, image, commandLine, kexecArgs, setup }: Desired,
+  { kernel, image, commandLine, kexecArgs, setup, saves }: Desired,
   before: ArmedRecord | null,
   doors: ServiceDoors,
 ): { readonly armed: ArmedRecord; readonly warnings: readonly string[] } {
@@ -158,12 +165,22 @@ function load(
       kexecArgs,
       commandLine,
       inputs: image.inputs,
+      saves,
     };
-    updateState(doors.directory, { armed });
-    return { armed, warnings: [...plan.warnings, ...warnings] };
+    return { armed, warnings: [...plan.warnings, ...warnings, ...remember(armed, doors)] };
   } finally {
     facts.kernel.close();
     facts.initrd?.close();
+  }
+}
+
+/** Writes down what is armed. @returns a warning when that is not possible, as on a full disk: it is armed all the same */
+function remember(armed: ArmedRecord, { directory }: ServiceDoors): string[] {
+  try {
+    updateState(directory, { armed });
+    return [];
+  } catch (error) {
+    return [`the machine is armed, but that could not be written down: ${(error as Error).message}`];
   }
 }
 
@@ -178,9 +195,18 @@ function loadAgain(armed: ArmedRecord, doors: ServiceDoors): ArmedRecord | null 
   const again: Desired = {
     ...armed,
     commandLine,
-    image: { ...image, inputs, reused: true, items: [], warnings: [] },
+    image: { ...image, inputs, reused: true, unpackedBytes: null, items: [], warnings: [] },
   };
   return load(again, armed, doors).armed;
+}
+
+/** The error of a start that failed before anything was touched. */
+function stillArmed(error: unknown): unknown {
+  if (!(error instanceof KdumpError)) return error;
+  return restated(error, `${error.message}; the machine stays armed as it was`, {
+    ...error.facts,
+    armed: true,
+  });
 }
 
 /** The error of a start that failed, with what came of arming the machine as it was armed last. */

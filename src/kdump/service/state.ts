@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { withoutParameters } from '../../kexec/command-line.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { writeFileDurably } from '../../system/durable.ts';
+import { testParameter } from '../capture/test-handshake.ts';
+import type { EffectiveSettings } from '../config/effective.ts';
 import type { SavedDump } from '../dumps/saved-dump.ts';
 
 /** What the service remembers from one boot to the next, in one file that only root reads. */
@@ -32,7 +34,12 @@ export type ArmedRecord = {
   readonly kexecArgs: readonly string[];
   readonly commandLine: string;
   readonly inputs: readonly Input[];
+  /** How it saves dumps; null: not known. */
+  readonly saves: Saves | null;
 };
+
+/** Where a set-up saves dumps, and whether with a report. */
+export type Saves = Pick<EffectiveSettings, 'targets' | 'path' | 'report'>;
 
 /** How a real crash of this machine, made on purpose, went. */
 export type TestRecord = {
@@ -53,10 +60,15 @@ export type TargetRecord = {
   readonly detail: string | null;
 };
 
-/** The dump that was found when the machine came up. */
-export type CrashRecord = Pick<SavedDump, 'directory' | 'state' | 'time' | 'panic'> & {
+/** How the boot before ended, when that was not with a shutdown: what was found when the machine came up. */
+export type CrashRecord = Pick<SavedDump, 'state' | 'panic' | 'summary'> & {
   /** The boot that found it. */
   readonly bootId: string | null;
+  /** null: no dump was found, nobody knows what has happened and when. */
+  readonly directory: string | null;
+  readonly time: string | null;
+  /** Why there is no whole dump, or where it was not looked for; null when there is nothing to say. */
+  readonly why: string | null;
 };
 
 export type ServiceState = {
@@ -67,6 +79,8 @@ export type ServiceState = {
   readonly lastCrash: CrashRecord | null;
   /** In which boot dumps were looked for last, and the directories of those that were there. */
   readonly looked: { readonly bootId: string | null; readonly dumps: readonly string[] } | null;
+  /** crashkernel= of the package's table for this machine, as the last update left it. */
+  readonly defaultCrashkernel: string | null;
 };
 
 export const emptyState: ServiceState = {
@@ -76,6 +90,7 @@ export const emptyState: ServiceState = {
   targets: [],
   lastCrash: null,
   looked: null,
+  defaultCrashkernel: null,
 };
 
 /**
@@ -98,7 +113,19 @@ export function readState(directory: string): ServiceState {
   }
   if (state?.format !== 1 || !isArmed(state.armed) || !Array.isArray(state.targets))
     throw bad('is not a record of this service');
-  return { ...emptyState, ...state };
+  // A record of an older version does not say where dumps are saved.
+  const armed = state.armed === null ? null : { ...state.armed, saves: state.armed.saves ?? null };
+  return { ...emptyState, ...state, armed };
+}
+
+/** Where what is armed, or was armed before a crash, saves dumps: the settings may say something else by now. */
+export function savesOfArmed(directory: string): Saves[] {
+  try {
+    return [readState(directory).armed?.saves ?? []].flat();
+  } catch (error) {
+    if (error instanceof KdumpError) return [];
+    throw error;
+  }
 }
 
 const isArmed = (armed: ArmedRecord | null | undefined): boolean =>
@@ -140,9 +167,6 @@ export function setupDigest(kernelSha256: string, imageHash: string, commandLine
   const parts = [kernelSha256, imageHash, withoutParameters(commandLine, [testParameter])];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
-
-/** Tells the capture kernel that its crash is a test. */
-export const testParameter = 'kdump_test_id';
 
 /** Since when the machine has been armed with a set-up that no test has passed; null: it is tested, or not armed. */
 export function untestedSince({ armed, test }: ServiceState): string | null {

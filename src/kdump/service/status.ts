@@ -4,20 +4,14 @@ import { withoutParameters } from '../../kexec/command-line.ts';
 import type { MachineFacts } from '../../kexec/machine.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { fileDigest } from '../../system/file-digest.ts';
+import { testParameter } from '../capture/test-handshake.ts';
 import { isError } from '../config/finding.ts';
 import type { ReadSettings } from '../config/settings.ts';
 import { describeTarget } from '../config/target.ts';
 import { captureCommandLine, readCommandLineFacts } from './command-line.ts';
 import type { ServiceDoors } from './doors.ts';
 import { whyNotFeasible } from './feasible.ts';
-import {
-  type CrashRecord,
-  emptyState,
-  readState,
-  type ServiceState,
-  testParameter,
-  untestedSince,
-} from './state.ts';
+import { type CrashRecord, emptyState, readState, type ServiceState, untestedSince } from './state.ts';
 
 /** One thing that has to be right for the next crash to be saved: how it is. */
 export type StatusItem = {
@@ -91,7 +85,8 @@ function changedSince(
   ];
 }
 
-function isUnitEnabled(root: string): boolean | null {
+/** Whether systemd starts the service at boot; null where there is no systemd. */
+export function isUnitEnabled(root: string): boolean | null {
   if (!existsSync(join(root, 'run/systemd/system'))) return null;
   const link = 'etc/systemd/system/multi-user.target.wants/kdump.service';
   return lstatSync(join(root, link), { throwIfNoEntry: false }) !== undefined;
@@ -153,12 +148,13 @@ function memoryItem({ machine }: StatusFacts): StatusItem {
 
 function loadedItem({ machine, state }: StatusFacts): StatusItem {
   const name = 'capture kernel';
+  if (whyNotFeasible(machine) !== null) return item(name, 'fail', 'not loaded, since it has no memory');
   if (machine.loaded.crash !== true)
-    return item(name, 'fail', 'not loaded', 'kdumpctl start; it says why it cannot.');
+    return item(name, 'fail', 'not loaded', 'kdumpctl start loads it, or says why it cannot.');
   const { armed } = state;
   return armed === null || armed.bootId !== machine.bootId
     ? item(name, 'ok', 'loaded')
-    : item(name, 'ok', `${armed.kernel.release}, loaded at ${armed.at}`);
+    : item(name, 'ok', `${armed.kernel.release}, loaded at ${spoken(armed.at)}`);
 }
 
 function imageItem({ machine, state, stateProblem, imageIsThere }: StatusFacts): StatusItem {
@@ -195,33 +191,41 @@ function targetItems({ read, state }: StatusFacts): StatusItem[] {
     const tried = state.targets.find((record) => record.target === described);
     if (tried === undefined) return item(name, 'unknown', 'not tried yet', 'kdumpctl target test');
     return tried.reachable
-      ? item(name, 'ok', `written at ${tried.at}`)
+      ? item(name, 'ok', `written at ${spoken(tried.at)}`)
       : item(
           name,
           'fail',
-          `could not be written at ${tried.at}: ${tried.detail ?? 'no reason is known'}`,
+          `could not be written at ${spoken(tried.at)}: ${tried.detail ?? 'no reason is known'}`,
           'kdumpctl target test',
         );
   });
 }
 
-function testItem({ state }: StatusFacts): StatusItem {
+function testItem({ machine, state }: StatusFacts): StatusItem {
   const name = 'test';
   const { test, armed } = state;
-  const fix = 'kdumpctl test crashes the machine and looks whether that is saved.';
+  // A machine that is not armed would only go down.
+  const fix =
+    machine.loaded.crash === true
+      ? 'kdumpctl test crashes the machine and looks whether that is saved.'
+      : undefined;
   const since = untestedSince(state);
   if (armed !== null && test !== null && test.setup === armed.setup && !test.passed)
-    return item(name, 'fail', `failed at ${test.at}: ${test.detail ?? 'no reason is known'}`, fix);
+    return item(name, 'fail', `failed at ${spoken(test.at)}: ${test.detail ?? 'no reason is known'}`, fix);
   if (since !== null)
     return item(
       name,
       'warn',
-      `untested since ${since}${test?.passed === true ? `; an earlier set-up passed at ${test.at}` : ''}`,
+      `untested since ${spoken(since)}${test?.passed === true ? `; an earlier set-up passed at ${spoken(test.at)}` : ''}`,
       fix,
     );
   return test === null || armed === null
     ? item(name, 'unknown', 'none was made', fix)
-    : item(name, 'ok', `passed at ${test.at}${test.detail === null ? '' : `: ${test.detail}`}`);
+    : item(name, 'ok', `passed at ${spoken(test.at)}${test.detail === null ? '' : `: ${test.detail}`}`);
 }
+
+/** A time as people read it; what is none stays as it is. */
+export const spoken = (time: string): string =>
+  time.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?Z$/, '$1 $2 UTC');
 
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;

@@ -1,5 +1,5 @@
 import { KdumpError } from '../../lib/errors.ts';
-import { testParameter } from '../service/state.ts';
+import { testParameter } from '../capture/test-handshake.ts';
 import { writeStatus } from './test-status.ts';
 
 /** What a crash on purpose needs of the machine. */

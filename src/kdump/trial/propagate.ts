@@ -16,8 +16,6 @@ export type PropagateDoors = {
   readonly knownHosts: readonly string[];
 };
 
-export const systemKnownHosts = ['/root/.ssh/known_hosts', '/etc/ssh/ssh_known_hosts'];
-
 /**
  * Lets the capture log in to every ssh target of the settings: makes its key when there is none (ed25519, without a
  * passphrase, since nobody is there to type one), has the target accept it, pins the target's own key, and proves that

@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { testDirectoryName } from '../capture/test-handshake.ts';
 import { type SavedDump, whereOf } from '../dumps/saved-dump.ts';
 import { recordTest, type TestRecord } from '../service/state.ts';
 import type { Answer } from './ask-elsewhere.ts';
 import { parseStatus, readStatus, statusName, writeStatus } from './test-status.ts';
-
-/** The directory in which the capture of a test saves. */
-export const testDirectoryName = (id: string): string => `kdump-test-${id}`;
 
 /**
  * Finds what came of a test that is pending, and records it.

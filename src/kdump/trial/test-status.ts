@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileDurably } from '../../system/durable.ts';
-import { testStatusName } from '../capture/steps/reaching.ts';
+import { isTestId, testParameter, testStatusName } from '../capture/test-handshake.ts';
 
 /** What became of the last crash on purpose, in /var/lib/kdump and in the dump directory of the test. */
 export const statusName = testStatusName;
@@ -19,15 +19,14 @@ export function parseStatus(text: string): TestStatus | null {
   const [word, ...rest] = text.trim().split(/\s+/);
   const partNamed = (name: string): string | null =>
     rest.find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1) ?? null;
-  const id = partNamed('kdump_test_id');
-  if ((word !== 'pending' && word !== 'success' && word !== 'fail') || id === null || !/^\w{1,64}$/.test(id))
-    return null;
+  const id = partNamed(testParameter);
+  if ((word !== 'pending' && word !== 'success' && word !== 'fail') || !isTestId(id)) return null;
   return { word, id, setup: partNamed('setup') };
 }
 
 /** The line for a status. */
 export const formatStatus = ({ word, id, setup }: TestStatus): string =>
-  `${word} kdump_test_id=${id}${setup === null ? '' : ` setup=${setup}`}\n`;
+  `${word} ${testParameter}=${id}${setup === null ? '' : ` setup=${setup}`}\n`;
 
 /** What is known about the last test; null when there was none. */
 export function readStatus(directory: string): TestStatus | null {

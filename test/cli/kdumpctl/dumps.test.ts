@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundleCommands } from '../../helpers/bundle.ts';
 
@@ -60,6 +60,23 @@ describe('kdumpctl list', () => {
       unseen: [{}],
     });
     expect(kdumpctl('list', '-d', directory).stdout).toBe('There are no dumps.\n');
+  });
+
+  it('finds what the machine has saved as it was armed, whatever has become of the settings', () => {
+    const state = join(directory, 'root/var/lib/kdump/state.json');
+    const armed = {
+      ...{ setup: 'x', kernel: { path: '/k' }, image: { path: '/i' }, commandLine: '', kexecArgs: [] },
+      ...{ inputs: [], saves: { targets: [{ kind: 'directory', path: '/dumps' }], path: '/dumps' } },
+    };
+    mkdirSync(dirname(state), { recursive: true });
+    writeFileSync(state, JSON.stringify({ format: 1, armed, targets: [] }));
+    const saved = join(directory, 'root/dumps/box-2026-01-03-00:00:00');
+    mkdirSync(saved, { recursive: true });
+    writeFileSync(join(saved, 'vmcore-incomplete'), 'x');
+    const { dumps } = JSON.parse(kdumpctl('list', '--json').stdout);
+    expect(dumps).toMatchObject([{}, {}, { directory: saved, state: 'incomplete' }]);
+    rmSync(join(directory, 'root/dumps'), { recursive: true });
+    rmSync(state);
   });
 });
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { search } from '../../../src/crash/commands/search.ts';
 import { linesOf, sessionOf } from '../session-of.ts';
@@ -13,6 +14,39 @@ test('words of every width, under a mask', () => {
   expect(linesOf(physical, search, '-p -s 0 -e 3000 -w deadbeef')).toEqual(['1008: deadbeef']);
   expect(linesOf(physical, search, '-p -s 0 -l 3000 -m ffff dead0000')).toEqual(['1008: deadbeef']);
   expect(linesOf(physical, search, '-p -s 0 -e 1000 deadbeef')).toEqual([]);
+});
+
+test('every word that is equal under the mask is found, whatever its width', () => {
+  // Few values, so that words are equal more often than by chance.
+  const bytes = fc.array(fc.constantFrom(0, 1, 0x80, 0xff), { minLength: 64, maxLength: 67 });
+  const value = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
+  const width = fc.constantFrom(['', 8] as const, ['-w', 4] as const, ['-h', 2] as const);
+  fc.assert(
+    fc.property(bytes, value, value, fc.boolean(), fc.nat(), width, (data, other, mask, exact, at, width) => {
+      const [option, size] = width;
+      const memory = Buffer.from(data);
+      const words = Array.from({ length: Math.floor(memory.length / size) }, (_, i) =>
+        [...memory.subarray(i * size, (i + 1) * size)].reduceRight(
+          (word, byte) => (word << 8n) | BigInt(byte),
+          0n,
+        ),
+      );
+      const wanted = exact ? words[at % words.length]! : other;
+      const keep = exact ? -1n : ~mask;
+      const found = linesOf(
+        sessionOf({}, memory),
+        search,
+        `-p -s 0 -e ${memory.length.toString(16)} ${option} ${exact ? '' : `-m ${mask.toString(16)}`} ${wanted.toString(16)}`,
+      );
+      const limit = (1n << BigInt(size * 8)) - 1n;
+      const expected = words.flatMap((word, i) =>
+        (word & keep & limit) === (wanted & keep & limit)
+          ? [`${(i * size).toString(16)}: ${word.toString(16)}`]
+          : [],
+      );
+      expect(found).toEqual(expected);
+    }),
+  );
 });
 
 test('text, from one page into the next', () => {

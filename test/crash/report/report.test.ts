@@ -98,6 +98,13 @@ describe('of a kernel of which nothing is known', () => {
     expect(report.traces).toEqual([]);
   });
 
+  test('of a kernel that runs it tells no time of a crash', () => {
+    const live = buildReport(new Kernel(fakeCore({}), {}), { ...dump, format: 'live' });
+    expect(live.summary).toContain('runs, and changes while this is read');
+    expect(live.system).toMatchObject({ crashTime: null });
+    expect(renderReport(live, 'md')).toMatch(/^# Running kernel/);
+  });
+
   test.each(['html', 'md', 'json'] as const)('it can be written as %s', (format) => {
     expect(renderReport(report, format)).toContain('VMCOREINFO describes no kernel log');
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { crashReason, withoutPrefix } from '../../../src/crash/triage/reason.ts';
+import { crashReason, panicLine, withoutPrefix } from '../../../src/crash/triage/reason.ts';
 
 /** A log with times and callers in front of its lines. */
 const log = (...lines: string[]): string =>
@@ -137,4 +137,42 @@ test('no log is too odd', () => {
       expect(crashReason(pieces.join('')).earlier).toBeInstanceOf(Array);
     }),
   );
+});
+
+test('the line of the banner: an oops rather than the panic that only followed it', () => {
+  const nullPointer = 'BUG: kernel NULL pointer dereference, address: 00000000000000e8';
+  const fatal = 'Kernel panic - not syncing: Fatal exception in interrupt';
+  expect(panicLine(log(nullPointer, '#PF: supervisor read access', 'Oops: 0000 [#1] SMP', fatal))).toBe(
+    nullPointer,
+  );
+  expect(panicLine(log('Oops: 0002 [#1] SMP', fatal))).toBe('Oops: 0002 [#1] SMP');
+  const protection =
+    'Oops: general protection fault, probably for non-canonical address 0x6b6b6b6b6b6b6b6b: 0000 [#1] SMP';
+  expect(panicLine(log(protection, fatal))).toBe(protection);
+  expect(crashReason(log(protection, fatal))).toMatchObject({
+    class: 'protection-fault',
+    address: '0x6b6b6b6b6b6b6b6b',
+    earlier: [],
+  });
+});
+
+test('the line of the banner: the panic of all others; an oops that was survived is not what it died of', () => {
+  const sysrq = 'Kernel panic - not syncing: sysrq triggered crash';
+  expect(panicLine(log('sysrq: Trigger a crash', sysrq))).toBe(sysrq);
+  const hung = 'Kernel panic - not syncing: hung_task: blocked tasks';
+  const bug = ['kernel BUG at mm/slub.c:1!', 'invalid opcode: 0000 [#1] SMP'];
+  expect(panicLine(log(...bug, 'INFO: task a:1 blocked for more than 120 seconds.', hung))).toBe(hung);
+  expect(panicLine(log('sysrq: Trigger a crash'))).toBe('sysrq: Trigger a crash');
+  expect(panicLine(log('all is well'))).toBeUndefined();
+});
+
+test('the line that counts an oops belongs to what is said in front of it', () => {
+  const reason = crashReason(
+    log('kernel BUG at a.c:1!', 'Oops: invalid opcode: 0000 [#1] SMP', 'later', 'Oops: 0000 [#2] SMP'),
+  );
+  expect(reason).toMatchObject({ class: 'bug', message: 'kernel BUG at a.c:1!', earlier: [] });
+  const far = Array.from({ length: 20 }, (_, i) => `line ${i}`);
+  expect(crashReason(log('kernel BUG at a.c:1!', ...far, 'Oops: 0000 [#2] SMP')).earlier).toEqual([
+    'kernel BUG at a.c:1!',
+  ]);
 });

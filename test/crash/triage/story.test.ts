@@ -26,6 +26,19 @@ test('without a crash there is no story', () => {
   expect(tellStory(nothing)).toMatch(/^The kernel did not crash as far as its log tells/);
 });
 
+test('of a kernel that runs, what its log tells of is no crash', () => {
+  const facts = { release: '6.6.6', live: true };
+  expect(tellStory(nothing, facts)).toBe(
+    'The kernel 6.6.6 runs, and changes while this is read. Its log tells of nothing that it could have died of.',
+  );
+  const oops = triage(
+    kernel,
+    '[ 1.000000] BUG: kernel NULL pointer dereference, address: 0000000000000010\n',
+  );
+  expect(tellStory(oops, facts)).toContain('BUG: kernel NULL pointer dereference');
+  expect(tellStory(oops, facts)).not.toContain('crashed');
+});
+
 test('an unloaded module is told of with the address, not twice', () => {
   const task = { pid: 0, comm: 'swapper/1', address: '0x1', cpu: 1, state: null };
   const facts = {

@@ -118,6 +118,7 @@ describe('parseCaptureConfig', () => {
       /fence\.program is missing/,
     ],
     ['no time', withChange({ deviceTimeout: 0 }), /deviceTimeout/],
+    ['a report by half', withChange({ report: 'yes' as never }), /report/],
     ['no deadline that counts', withChange({ captureSeconds: -1 }), /captureSeconds/],
   ])('refuses %s', (_, text, message) => {
     expect(() => parseCaptureConfig(text, 'x.json')).toThrow(

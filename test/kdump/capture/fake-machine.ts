@@ -23,9 +23,12 @@ export const config: CaptureConfig = captureConfig({
   targets: [device('vda')],
   host: 'vm',
   coreCollector: ['makedumpfile', '-l', '-d', '31'],
+  // What is told of it, steps/reporting.test.ts turns on.
+  report: false,
 });
 export const dmesg =
   '[    1.0] booted\n[    2.0] Kernel panic - not syncing: sysrq triggered crash\n[    2.1] caf\xe9\n';
+export const summary = 'The kernel crashed: somebody asked for it.';
 export const report = { pages: { original: 3, remaining: 1 } };
 /** CRASHTIME of the test vmcore, 1700000000 */
 export const name = 'vm-2023-11-14-22:13:20';
@@ -60,6 +63,7 @@ export function fakeMachine() {
     mountPoint,
     stateFile: join(root, 'state'),
     logFile: join(root, 'log'),
+    reportDirectory: join(root, 'report'),
     release: '6.1.0-capture',
     systemRam: () => 192 << 20,
     uptime: () => fake.clock,
@@ -103,6 +107,11 @@ export function fakeMachine() {
   };
   fake.tools = {
     extractDmesg: () => dmesg,
+    makeReport: (_vmcore, directory) => {
+      mkdirSync(directory);
+      writeFileSync(join(directory, 'report.json'), JSON.stringify({ summary }));
+      writeFileSync(join(directory, 'report.html'), '<!DOCTYPE html>');
+    },
     collect: (argv, hooks) => {
       writeFileSync(argv.at(-1)!, 'KDUMP   ', { mode: 0o644 });
       hooks.message('one\ntwo');

@@ -316,8 +316,10 @@ describe('the run after a capture that was killed', () => {
     let state = Buffer.alloc(0);
     await runCapture(config, machine, {
       ...tools,
-      collect: (argv) => {
+      collect: (argv, hooks) => {
         writeFileSync(argv.at(-1)!, 'part of it');
+        fake.clock += 6;
+        hooks.progress('Copying data', 1, 4);
         state = readFileSync(machine.stateFile);
         throw killed;
       },
@@ -329,6 +331,14 @@ describe('the run after a capture that was killed', () => {
     machine.mount('/dev/vda', emptyMountPoint(), 'ext4', '');
     fake.events.length = 0;
   }
+
+  it('does not take the end of a program that was to go first for its own', async () => {
+    await runUntilKilled();
+    const kernelLog = () =>
+      '[ 9.1] Out of memory: Killed process 99 (node) anon-rss:9kB, oom_score_adj:1000\n';
+    const { report } = await runAfterFailure(137, config, { ...machine, kernelLog }, tools);
+    expect(report.errors).toMatchObject([{ code: 'capture-died' }]);
+  });
 
   it('keeps what was saved and writes down why it ended', async () => {
     await runUntilKilled();
@@ -347,6 +357,7 @@ describe('the run after a capture that was killed', () => {
       state: 'incomplete',
       panic: 'Kernel panic - not syncing: sysrq triggered crash',
       errors: [{ step: 'collect', code: 'out-of-memory', fix: expect.stringContaining('crashkernel=') }],
+      targets: [{ state: 'incomplete', bytes: 10, expected: 40, error: { code: 'out-of-memory' } }],
     });
   });
 

@@ -190,6 +190,19 @@ describe('bounds', () => {
     expect(limit).toBeGreaterThan(0);
     expect(limit).toBeLessThanOrEqual(fake.dumpJson().targetFreeBytes! - (1 << 20) + (64 << 20));
   });
+
+  it('says that a dump ended at that size, and not that the target is full', async () => {
+    const collect: Fake['tools']['collect'] = (argv) => {
+      writeFileSync(argv.at(-1)!, 'as much as fits');
+      throw new KdumpError('no-space', 'no space left after 15 bytes');
+    };
+    const tools = { ...fake.tools, collect };
+    await runCapture({ ...plain, minFree: { bytes: 1 << 20 } }, fake.machine, tools);
+    const message = expect.stringContaining('1.0 MiB are to be left (min_free)');
+    expect(fake.dumpJson().targets).toMatchObject([
+      { state: 'incomplete', error: { code: 'min-free', message } },
+    ]);
+  });
 });
 
 describe('programs around the dump', () => {
@@ -375,6 +388,7 @@ it('every road through the table comes to its end and leaves an account where th
     'device',
     'mount',
     'dmesg',
+    'report',
     'collect',
     'retain',
     'post',
@@ -398,6 +412,7 @@ it('every road through the table comes to its end and leaves an account where th
       const { machine, tools } = one;
       const config: CaptureConfig = {
         ...two,
+        report: true,
         failureAction: failureAction as CaptureConfig['failureAction'],
         rootfs: failureAction === 'dump_to_rootfs' ? device('root') : null,
         home: { ...device('home'), path: '/accounts' },
@@ -420,6 +435,7 @@ it('every road through the table comes to its end and leaves an account where th
         {
           ...tools,
           extractDmesg: unless('dmesg', tools.extractDmesg),
+          makeReport: unless('report', tools.makeReport),
           collect: unless('collect', tools.collect),
           retain: unless('retain', tools.retain),
         },

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { captureTools, collectRequest } from '../../../src/kdump/capture/tools.ts';
+import { captureTools } from '../../../src/kdump/capture/tools.ts';
 import { openKdump, popcount } from '../../helpers/kdump-reader.ts';
 import { textPage, writeVmcore } from '../../helpers/vmcore.ts';
 
@@ -28,14 +28,4 @@ test('a vmcore that does not describe itself is saved whole rather than not at a
   } finally {
     rmSync(directory, { recursive: true });
   }
-});
-
-test('only words that write a dump make a core collector', () => {
-  expect(collectRequest(['-c', '-d', '31', '/proc/vmcore', '/x'])).toMatchObject({
-    dumpLevels: [31],
-    compression: 'zlib',
-  });
-  expect(() => collectRequest(['--dump-dmesg', '/proc/vmcore', '/x'])).toThrow(/do not write one dump file/);
-  expect(collectRequest(['-F', '-c', '/proc/vmcore', '/x']).target.kind).toBe('file');
-  expect(() => collectRequest(['-d', '77', '/proc/vmcore', '/x'])).toThrow(/'77' is not a number/);
 });

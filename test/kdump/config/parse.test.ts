@@ -94,6 +94,7 @@ describe('configurations of the field', () => {
       retain_free: 10,
       retain_age: 30 * 86400,
       min_free: { bytes: 2 ** 31 },
+      report: false,
       capture_deadline: 3600,
       stall_timeout: 90,
       notify: [
@@ -137,6 +138,13 @@ describe('mistakes', () => {
   it.each([
     ['force_rebuild 1\nforce_no_rebuild 1', /enabled simultaneously in kdump.conf, in lines 1 and 2/],
     ['core_collector scp', /scp copies to ssh targets only/],
+    ['core_collector makedumpfile --nonsense', /^1:0 .*makedumpfile: unrecognized option '--nonsense'/],
+    ['core_collector makedumpfile -d 99', /makedumpfile: .*99/],
+    ['core_collector makedumpfile --split', /makedumpfile: /],
+    ['core_collector dd bs=1M', /is "dd bs=1M", expected "makedumpfile OPTION…" or "cp"/],
+    ['core_collector cp -a', /is "cp -a", expected/],
+    ['raw /dev/sda1\ncore_collector cp', /^2:0 .* where a target is raw/],
+    ['ssh a@b\ncore_collector scp\nfallback_target raw /dev/sda1', /scp copies to ssh targets only/],
     ['dracut_args --mount "a b c" --mount "d e f"', /Multiple mount targets specified in one "dracut_args"/],
     ['ext4 /dev/sda1\ndracut_args --mount "/dev/sdb /x ext4"', /2:1 More than one dump targets .* line 1/],
     ['path /var/../etc', /leads out of its directory/],

@@ -30,6 +30,7 @@ describe('readSettings', () => {
       },
       kexecArgs: [],
       retention: { count: null, bytes: null, freePercent: null, ageSeconds: null },
+      report: true,
       limits: { minFree: null, captureSeconds: null, stallSeconds: null },
       notifications: [],
       logLevels: { std: 3, syslog: 0, kmsg: 0 },
@@ -135,6 +136,18 @@ describe('readSettings', () => {
       expect.stringContaining(`/etc/default/kdump-tools:2 ${message}`),
     ]),
   );
+
+  it('options that kexec does not have are errors with their line, and do not count', () => {
+    const result = read({ 'etc/sysconfig/kdump': 'KDUMP_IMG=vmlinuz\nKEXEC_ARGS="-s --args-linux"\n' });
+    expect(result.settings.kexecArgs).toEqual([]);
+    expect(told(result)).toEqual(["/etc/sysconfig/kdump:2 KEXEC_ARGS: unrecognized option '--args-linux'"]);
+    // The other file has the say, and says something right.
+    const debian = { 'etc/default/kdump-tools': 'KDUMP_KEXEC_ARGS="-c"\n' };
+    expect(read({ ...debian, 'etc/sysconfig/kdump': 'KEXEC_ARGS=x' })).toMatchObject({
+      findings: [],
+      settings: { kexecArgs: ['-c'] },
+    });
+  });
 
   it('a key that is not there gives way to the default', () => {
     const result = read({ 'etc/kdump.conf': 'ssh a@b\nsshkey /root/missing\n' });

@@ -1,5 +1,11 @@
-import { expect, it } from 'vitest';
-import { describeDump, describeList, formatBytes, printable } from '../../../src/kdump/dumps/describe.ts';
+import { describe, expect, it } from 'vitest';
+import {
+  describeDump,
+  describeList,
+  formatBytes,
+  printable,
+  whyNotWhole,
+} from '../../../src/kdump/dumps/describe.ts';
 import { withoutCopies } from '../../../src/kdump/dumps/saved-dump.ts';
 import { savedDump } from './fixture.ts';
 
@@ -49,11 +55,50 @@ it('shows everything, whatever the report holds', () => {
     savedDump({ state: 'incomplete', panic: 'BUG: x', report: report as never }),
     'a\nb\n',
   );
-  expect(shown).toMatch(/^State: +incomplete: the memory was not saved to its end\nWhat happened: +BUG: x\n/);
+  expect(shown).toMatch(
+    /^State: +incomplete: the memory was not saved to its end\nWhy: +refused\nWhat happened: +BUG: x\n/,
+  );
   expect(shown).toContain('\nTargets:\n  ssh kdump@vault: failed, 10 B: refused\n');
   expect(shown).toContain('\nErrors:\n  collect: the target is full\n    Make room.\n');
   expect(shown).toContain('\nEnd of vmcore-dmesg.txt:\n  a\n  b\n');
   expect(describeDump(savedDump({ report: { errors: 'none' } as never }), '')).not.toContain('Errors');
+});
+
+it('tells what happened in the words of the report, where there is one', () => {
+  const shown = describeDump(savedDump({ panic: 'BUG: x', summary: 'The kernel crashed.' }), '');
+  expect(shown).toMatch(/^What happened: +The kernel crashed\.\nLast words: +BUG: x\n/m);
+});
+
+describe('why a dump is not whole', () => {
+  const why = (report: object, state: 'incomplete' | 'complete' = 'incomplete') =>
+    whyNotWhole(savedDump({ state, report: report as never }));
+  const full = { step: 'collect', code: 'ENOSPC', message: 'the target is full' };
+
+  it('is what went wrong on the last target, and how much of it is there', () => {
+    const refused = { target: 'a', error: { message: 'refused' } };
+    const targets = [refused, { target: 'b', bytes: 3 << 20, expected: 10 << 20, error: full }];
+    expect(why({ action: 'reboot', targets, errors: [full] })).toBe(
+      'the target is full; 3.0 MiB of about 10.0 MiB',
+    );
+    expect(why({ action: 'reboot', targets: [{ bytes: 3, expected: null }], errors: [full] })).toBe(
+      'the target is full',
+    );
+    expect(why({ action: 'reboot', targets: [], errors: [] })).toBeNull();
+  });
+
+  it('is that nothing more came, when the capture has not written down its end', () => {
+    const elsewhere = { step: 'network', code: 'x', message: 'no link' };
+    expect(why({ action: null, targets: [{ error: null }], errors: [elsewhere] })).toMatch(/cut short/);
+    expect(why({ action: null, targets: [{ error: full }], errors: [full] })).toBe('the target is full');
+    expect(describeDump(savedDump({ state: 'incomplete', report: { action: null } as never }), '')).toMatch(
+      /^Why: +the capture was cut short/m,
+    );
+  });
+
+  it('is nothing for one that is whole, or of others', () => {
+    expect(why({ action: null, errors: [full] }, 'complete')).toBeNull();
+    expect(whyNotWhole({ state: 'incomplete', report: null })).toBeNull();
+  });
 });
 
 it('sends no control characters to a terminal', () => {

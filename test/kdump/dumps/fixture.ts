@@ -13,6 +13,7 @@ export function savedDump(part: Partial<SavedDump> = {}): SavedDump {
     time: '2026-01-01T00:00:00.000Z',
     kernelRelease: '6.12.0',
     panic: null,
+    summary: null,
     vmcore: 'vmcore',
     dmesg: 'vmcore-dmesg.txt',
     files: { vmcore: 1000 },

@@ -5,6 +5,7 @@ import { captureConfig } from '../../../src/kdump/capture/config.ts';
 import {
   buildImage,
   type CaptureImageRequest,
+  identifyTarget,
   planCaptureImage,
 } from '../../../src/kdump/image/capture-image.ts';
 import { targetOfDirectory } from '../../../src/kdump/image/target.ts';
@@ -28,6 +29,42 @@ beforeAll(() => {
 });
 afterAll(remove);
 
+describe('identifyTarget', () => {
+  const device = (fill: (start: Buffer) => void): string => {
+    const start = Buffer.alloc(0x12000);
+    fill(start);
+    write(join(root, 'device'), start);
+    return join(root, 'device');
+  };
+  const xfs = (start: Buffer) => void start.write('XFSB');
+  const ext2 = (start: Buffer) => void start.write('\x53\xef', 0x438, 'latin1');
+
+  it('finds out what nobody has said', () => {
+    expect(identifyTarget(device(xfs), null).fstype).toBe('xfs');
+    expect(() =>
+      identifyTarget(
+        device(() => {}),
+        null,
+      ),
+    ).toThrow(/is not known/);
+  });
+
+  it.each([
+    [ext2, 'ext2'],
+    [ext2, 'ext4'],
+    [xfs, 'xfs'],
+    [xfs, 'auto'],
+    [() => {}, 'minix'],
+  ])('takes what can be mounted as it is named: %#', (fill, fstype) =>
+    expect(identifyTarget(device(fill), fstype).fstype).toBe(fstype),
+  );
+
+  it('finds now that a mount would fail after the crash', () => {
+    expect(() => identifyTarget(device(xfs), 'ext4')).toThrow(/holds xfs, and is to be mounted as ext4/);
+    expect(() => identifyTarget(device(ext2), 'xfs')).toThrow(/holds ext2/);
+  });
+});
+
 describe('planCaptureImage', () => {
   it('settles what was not asked for, and needs nothing of a target that is elsewhere', () => {
     const { config, plan } = planCaptureImage(request);
@@ -45,8 +82,21 @@ describe('planCaptureImage', () => {
       }),
     );
     expect(plan.modules).toEqual(['virtio_blk', 'ext4']);
+    expect(plan.nodeTree?.bundles).toEqual([request.captureBundle]);
     expect(plan.files).toMatchObject([{ path: '/etc/kdump/capture.json', mode: 0o600 }]);
     expect(JSON.parse(Buffer.from((plan.files![0] as { data: Uint8Array }).data).toString())).toEqual(config);
+  });
+
+  it('takes along the program that makes the report, unless there is to be none', () => {
+    const bundles = ['capture.mjs', 'dump-worker.mjs', 'crash-report.mjs'].map((name) =>
+      join(root, 'dist', name),
+    );
+    for (const path of bundles) write(path, '');
+    const built = { ...request, captureBundle: bundles[0]! };
+    expect(planCaptureImage(built).plan.nodeTree!.bundles).toEqual(bundles);
+    const without = planCaptureImage({ ...built, report: false });
+    expect(without.config.report).toBe(false);
+    expect(without.plan.nodeTree!.bundles).toEqual(bundles.slice(0, 2));
   });
 
   it.each([

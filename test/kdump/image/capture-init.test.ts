@@ -47,6 +47,12 @@ describe('captureInit', () => {
     expect(spawnSync('/bin/sh', ['-n'], { input: none }).status).toBe(0);
   });
 
+  it('has what is written sent to the disk soon', () => {
+    const [before, after] = captureInit(config).split('echo 200 > /proc/sys/vm/dirty_expire_centisecs\n');
+    expect(before).toContain('mount -t proc proc /proc');
+    expect(after).toMatch(/\n {2}run_capture /);
+  });
+
   it('lets go of an NFS server that keeps a capture from being ended, and of nothing else', () => {
     const nfs = { kind: 'nfs', server: 'a', export: '/b', mountOptions: '' } as const;
     const script = captureInit({ ...config, targets: [ssh, nfs] });

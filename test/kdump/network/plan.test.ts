@@ -103,6 +103,8 @@ describe('planNetwork', () => {
       { kind: 'device', mac: mac(8), setMac: null },
       {
         kind: 'bond',
+        // Neither of its members has it.
+        setMac: mac(1),
         members: ['eth0', 'eth1'],
         options: [
           ['mode', '802.3ad'],
@@ -114,6 +116,21 @@ describe('planNetwork', () => {
       { kind: 'vlan', on: 'bond0', id: 5, protocol: '802.1Q', mtu: 1400 },
     ]);
     expect(modulesOfPlan(plan)).toEqual(['bonding', '8021q']);
+  });
+
+  it('leaves a bond the address that it takes of its first member by itself', () => {
+    const links = [
+      card('eth0', { master: 'bond0', permaddr: mac(1) }),
+      card('bond0', {
+        linkinfo: { info_kind: 'bond', info_data: { mode: 'active-backup', ad_lacp_rate: 'slow' } },
+        addr_info: [v4('10.0.0.2')],
+      }),
+    ];
+    expect(planNetwork(facts(links, via('bond0'))).links).toMatchObject([
+      {},
+      // The kernel takes a rate of LACP only where that is spoken.
+      { kind: 'bond', setMac: null, options: [['mode', 'active-backup']] },
+    ]);
   });
 
   const bridge = card('br0', {

@@ -14,6 +14,7 @@ const cloud: EstimateFacts = {
   image: 33 * MIB,
   unpacked: 35 * MIB,
   modules: [{ path: '/modules/000-ext4.ko', bytes: 1 * MIB }],
+  unlock: 0,
   cpus: 1,
   measured: null,
 };
@@ -31,6 +32,14 @@ describe('estimate', () => {
     expect(estimate({ ...cloud, reserved: 128 * MIB }).warnings).toEqual([
       '128 MiB are reserved, but a capture is likely to need 160 MiB: set crashkernel=160M',
     ]);
+  });
+
+  test('counts the memory of Argon2, which is over before the dump is written', () => {
+    const { needed } = estimate(cloud);
+    const opened = estimate({ ...cloud, unlock: 1044 * MIB });
+    expect(opened.needed - needed).toBe((1044 - 56) * MIB);
+    expect(opened.items.map(({ name }) => name)).toContain('Opening of LUKS volumes');
+    expect(estimate({ ...cloud, unlock: 20 * MIB }).needed).toBe(needed);
   });
 
   test('believes what was measured when that is more', () => {

@@ -37,6 +37,7 @@ export class FakeService implements ServiceDoors {
   dumps: FoundDump[] = [];
   changed: string[] = [];
   raw: Record<string, string> = {};
+  reported: string[] = [];
   failure: unknown;
   answers: CallResult[] = [];
   readonly loads: { commandLine: string; image: string }[] = [];
@@ -109,14 +110,18 @@ export class FakeService implements ServiceDoors {
       reused: false,
       inputs,
       bytes: this.content.length,
+      unpackedBytes: null,
       items,
       warnings: [],
     };
   }
 
   changedInputs = () => this.changed;
-  findDumps = () => this.dumps;
+  findDumps: ServiceDoors['findDumps'] = () => this.dumps;
   recoverRaw = (device: string) => this.raw[device] ?? null;
+  readonly labelled: string[] = [];
+  relabel = (directories: readonly string[]): void => void this.labelled.push(...directories);
+  addReport = (directory: string) => void this.reported.push(directory);
   now = () => {
     this.#time += 1000;
     return new Date(this.#time);

@@ -1,7 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { describeCrash, findLastCrash, saveRaw } from '../../../src/kdump/service/last-crash.ts';
-import { readState } from '../../../src/kdump/service/state.ts';
-import { FakeService, settings } from './fixture.ts';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describeCrash, findLastCrash, labelDumps, saveRaw } from '../../../src/kdump/service/last-crash.ts';
+import { readState, type Saves } from '../../../src/kdump/service/state.ts';
+import { FakeService, put, settings } from './fixture.ts';
 
 let service: FakeService;
 beforeEach(() => {
@@ -15,52 +17,130 @@ const dump = (directory: string, state: 'complete' | 'incomplete' | 'failed' = '
   state,
   time: '2026-01-01T00:00:00.000Z',
   panic: 'Kernel panic - not syncing: x',
+  summary: null,
   report: null,
 });
 
 test('dumps that were there when it looked first are nobody s last crash', () => {
   service.dumps = [dump('/var/crash/old')];
-  expect(findLastCrash(settings, service)).toBeNull();
+  expect(findLastCrash([settings], service)).toBeNull();
   service.bootId = 'boot-2';
-  expect(findLastCrash(settings, service)).toBeNull();
+  expect(findLastCrash([settings], service)).toBeNull();
 });
 
 test('one that is new in this boot is, for as long as the boot lasts', () => {
-  findLastCrash(settings, service);
+  findLastCrash([settings], service);
   service.bootId = 'boot-2';
   service.dumps = [dump('/var/crash/a'), dump('/var/crash/b', 'incomplete')];
-  const found = findLastCrash(settings, service);
+  const found = findLastCrash([settings], service);
   expect(found).toMatchObject({ directory: '/var/crash/b', state: 'incomplete', bootId: 'boot-2' });
-  expect(findLastCrash(settings, service)).toEqual(found);
+  expect(findLastCrash([settings], service)).toEqual(found);
   expect(readState(service.directory).lastCrash).toEqual(found);
   service.bootId = 'boot-3';
-  expect(findLastCrash(settings, service)).toBeNull();
+  expect(findLastCrash([settings], service)).toBeNull();
 });
 
 test('what is saved or removed in the middle of a boot is no crash before it', () => {
-  findLastCrash(settings, service);
+  findLastCrash([settings], service);
   service.dumps = [dump('/var/crash/copied')];
-  expect(findLastCrash(settings, service)).toBeNull();
+  expect(findLastCrash([settings], service)).toBeNull();
+});
+
+test('dumps of the last crash are labelled, once in a boot', () => {
+  service.dumps = [dump('/var/crash/old')];
+  labelDumps([settings], service);
+  findLastCrash([settings], service);
+  service.bootId = 'boot-2';
+  service.dumps.push(dump('/var/crash/new'));
+  labelDumps([settings], service);
+  findLastCrash([settings], service);
+  labelDumps([settings], service);
+  expect(service.labelled).toEqual(['/var/crash/old', '/var/crash/new']);
 });
 
 test('of a dump that is elsewhere it says where', () => {
-  findLastCrash(settings, service);
+  findLastCrash([settings], service);
   service.bootId = 'boot-2';
   const elsewhere = { place: 'kdump@vault:/srv/x', file: 'vmcore.flat', bytes: 1 };
   service.dumps = [{ ...dump('/var/lib/kdump/crashes/x'), elsewhere }];
-  expect(findLastCrash(settings, service)?.directory).toBe('kdump@vault:/srv/x');
+  expect(findLastCrash([settings], service)?.directory).toBe('kdump@vault:/srv/x');
   service.bootId = 'boot-3';
-  expect(findLastCrash(settings, service)).toBeNull();
+  expect(findLastCrash([settings], service)).toBeNull();
 });
 
 test('in words', () => {
-  const crash = { ...dump('/var/crash/a'), bootId: 'x' };
+  const crash = { ...dump('/var/crash/a'), bootId: 'x', why: null };
   expect(describeCrash(crash)).toBe(
     'the last boot ended in a crash: /var/crash/a, complete (Kernel panic - not syncing: x)',
   );
   expect(describeCrash({ ...crash, state: 'failed', panic: null })).toBe(
     'the last boot ended in a crash: /var/crash/a, without a vmcore',
   );
+  expect(describeCrash({ ...crash, summary: 'The kernel crashed.\x1b[2J' })).toBe(
+    'the last boot ended in a crash: /var/crash/a, complete. The kernel crashed.\\x1b[2J',
+  );
+  expect(describeCrash({ ...crash, state: 'incomplete', why: 'the target is full' })).toBe(
+    'the last boot ended in a crash: /var/crash/a, incomplete (Kernel panic - not syncing: x): the target is full',
+  );
+});
+
+test('with why its dump is not whole', () => {
+  findLastCrash([settings], service);
+  service.bootId = 'boot-2';
+  const report = {
+    action: 'reboot',
+    errors: [{ step: 'collect', code: 'x', message: 'the target is full' }],
+  };
+  service.dumps = [{ ...dump('/var/crash/a', 'incomplete'), report }];
+  expect(findLastCrash([settings], service)).toMatchObject({ why: 'the target is full' });
+});
+
+describe('a boot that did not end with a shutdown', () => {
+  const mark = 'boot-0123456789abcdef0123456789abcdef';
+  const nowhere: Saves = {
+    targets: [{ kind: 'ssh', user: 'kdump', host: 'vault' }],
+    path: '/srv/dumps',
+    report: true,
+  };
+  beforeEach(() => {
+    findLastCrash([settings], service);
+    put(service.directory, mark);
+    service.bootId = 'fedcba98-7654-3210-fedc-ba9876543210';
+    put(service.directory, 'boot-fedcba9876543210fedcba9876543210');
+  });
+
+  test('is known to have ended badly also when it has left no dump, for as long as this boot lasts', () => {
+    const found = findLastCrash([], service);
+    expect(found).toMatchObject({ directory: null, why: null });
+    expect(describeCrash(found!)).toMatch(/ended without a shutdown, .* no dump of it was found$/);
+    expect(findLastCrash([], service)).toEqual(found);
+    expect(readdirSync(service.directory)).toContain('boot-fedcba9876543210fedcba9876543210');
+    service.bootId = 'boot-3';
+    rmSync(join(service.directory, 'boot-fedcba9876543210fedcba9876543210'));
+    expect(findLastCrash([], service)).toBeNull();
+  });
+
+  test('is a crash when there is a new dump', () => {
+    service.dumps = [dump('/var/crash/a')];
+    expect(findLastCrash([settings], service)).toMatchObject({ directory: '/var/crash/a' });
+    expect(readdirSync(service.directory)).not.toContain(mark);
+  });
+
+  test('may have left one where nobody can look', () => {
+    expect(describeCrash(findLastCrash([nowhere, nowhere], service)!)).toMatch(
+      /no dump of it was found: it could not be looked for in ssh kdump@vault \(its dumps are in \/srv\/dumps on vault\)$/,
+    );
+  });
+});
+
+test('a dump is found where the settings say, and where the machine as it was armed has saved it', () => {
+  const old: Saves = { ...settings, path: '/old' };
+  const found = { '/var/crash': dump('/var/crash/a'), '/old': dump('/old/b') };
+  service.findDumps = ({ path }: Saves) => [found[path as keyof typeof found]];
+  findLastCrash([settings], service);
+  service.bootId = 'boot-2';
+  expect(findLastCrash([settings, old, old], service)).toMatchObject({ directory: '/old/b' });
+  expect(readState(service.directory).looked?.dumps).toEqual(['/var/crash/a', '/old/b']);
 });
 
 test('raw partitions are looked at, whichever of the targets they are', () => {
@@ -70,5 +150,8 @@ test('raw partitions are looked at, whichever of the targets they are', () => {
     { kind: 'directory', path: '/var/crash' },
     { kind: 'raw', device: '/dev/b' },
   ] as const;
-  expect(saveRaw({ ...settings, targets: [...targets] }, service)).toEqual(['/var/crash/saved']);
+  expect(saveRaw([{ path: '/var/crash', targets, report: true }], service)).toEqual(['/var/crash/saved']);
+  expect(service.reported).toEqual(['/var/crash/saved']);
+  saveRaw([{ path: '/var/crash', targets, report: false }], service);
+  expect(service.reported).toHaveLength(1);
 });

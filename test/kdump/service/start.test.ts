@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { armDespite, rebuild, start, startEarly, stop } from '../../../src/kdump/service/start.ts';
@@ -26,10 +26,18 @@ describe('start', () => {
       kernel: { path: `/boot/vmlinuz-${release}`, release },
       image: { path: '/var/lib/kdump/images/one.img', hash: 'one' },
       inputs: [{ path: '/etc/kdump.conf' }],
+      saves: { path: '/var/crash', targets: [{ kind: 'directory', path: '/var/crash' }] },
     });
     expect(statSync(join(service.directory, stateName)).mode & 0o777).toBe(0o600);
     expect(statSync(service.directory).mode & 0o777).toBe(0o700);
     expect(service.lockedNow).toBe(false);
+  });
+
+  test('arms the machine also when that cannot be written down', () => {
+    mkdirSync(join(service.directory, stateName), { recursive: true });
+    const { outcome, warnings } = start(settings, service);
+    expect([outcome, service.armed]).toEqual(['armed', true]);
+    expect(warnings.at(-1)).toMatch(/^the machine is armed, but that could not be written down: EISDIR/);
   });
 
   test('does nothing when that is armed already', () => {
@@ -157,7 +165,12 @@ describe('a start that fails', () => {
 
   test('leaves what is armed as it is when the image cannot be built', () => {
     service.failure = noImage;
-    expect(errorOf(() => start(settings, service))).toBe(noImage);
+    expect(errorOf(() => start(settings, service))).toMatchObject({
+      code: 'no-busybox',
+      message: 'busybox is not installed; the machine stays armed as it was',
+      fix: 'Install it.',
+      facts: { armed: true },
+    });
     expect(service.armed).toBe(true);
     expect(service.loads).toEqual([]);
   });
@@ -195,7 +208,7 @@ describe('a start that fails', () => {
 
   test('because of the settings arms it, too', () => {
     const invalid = new KdumpError('config-invalid', '/etc/kdump.conf:1: error: x');
-    expect(armDespite(invalid, service)).toBe(invalid);
+    expect(String(armDespite(invalid, service))).toMatch(/error: x; the machine stays armed as it was$/);
     service.armed = false;
     expect(String(armDespite(invalid, service))).toMatch(/error: x; meanwhile the machine is armed with/);
     expect(service.armed).toBe(true);

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readSettings } from '../../../src/kdump/config/settings.ts';
 import { start } from '../../../src/kdump/service/start.ts';
 import { readState, recordTarget, recordTest, stateName } from '../../../src/kdump/service/state.ts';
-import { judgeStatus, readStatusFacts } from '../../../src/kdump/service/status.ts';
+import { judgeStatus, readStatusFacts, spoken } from '../../../src/kdump/service/status.ts';
 import { FakeService, put, release, settings } from './fixture.ts';
 
 let service: FakeService;
@@ -58,7 +58,8 @@ test('a machine that is not armed', () => {
   expect(status()).toMatchObject({ operational: false });
   expect(item('capture kernel')).toMatchObject({ state: 'fail', actual: 'not loaded' });
   expect(item('capture image')).toBeUndefined();
-  expect(item('test')).toMatchObject({ state: 'unknown' });
+  // Whoever crashed it now would lose the crash.
+  expect(item('test')).toEqual({ name: 'test', state: 'unknown', actual: 'none was made' });
 });
 
 test('no memory is reserved', () => {
@@ -67,6 +68,12 @@ test('no memory is reserved', () => {
     state: 'fail',
     actual: 'No memory reserved for crash kernel',
     fix: expect.stringContaining('crashkernel'),
+  });
+  // Nothing that starting could mend.
+  expect(item('capture kernel')).toEqual({
+    name: 'capture kernel',
+    state: 'fail',
+    actual: 'not loaded, since it has no memory',
   });
 });
 
@@ -136,13 +143,15 @@ describe('what is not as it should be', () => {
 describe('the test', () => {
   test('is over with every other set-up', () => {
     const first = start(settings, service).armed;
-    expect(item('test')).toMatchObject({ state: 'warn', actual: `untested since ${first.since}` });
+    expect(item('test')).toMatchObject({ state: 'warn', actual: `untested since ${spoken(first.since)}` });
     recordTest(service.directory, { at: 'monday', setup: first.setup, passed: true, detail: null });
     expect(item('test')).toMatchObject({ state: 'ok', actual: 'passed at monday' });
     service.content = 'two';
     const second = start(settings, service).armed;
     expect(status().untestedSince).toBe(second.since);
-    expect(item('test')!.actual).toBe(`untested since ${second.since}; an earlier set-up passed at monday`);
+    expect(item('test')!.actual).toBe(
+      `untested since ${spoken(second.since)}; an earlier set-up passed at monday`,
+    );
     service.content = 'one';
     start(settings, service);
     expect(item('test')!.state).toBe('ok');
@@ -154,4 +163,9 @@ describe('the test', () => {
     expect(item('test')).toMatchObject({ state: 'fail', actual: 'failed at monday: no dump was found' });
     expect(status().untestedSince).toBe(since);
   });
+});
+
+test('times are told as people read them', () => {
+  expect(spoken('2026-11-21T13:05:17.123Z')).toBe('2026-11-21 13:05:17 UTC');
+  expect(spoken('monday')).toBe('monday');
 });

@@ -23,6 +23,8 @@ export type CrashOptions = {
   whenArmed?: (machine: Machine) => Promise<void>;
   /** Words after `core_collector`. */
   collector?: string;
+  /** Have the capture make a report before the dump; most crashes do without, for their time. */
+  report?: boolean;
   /** `full` puts every kind of page into memory before the crash. */
   workload?: 'full' | 'none';
   /** Shell commands of the guest, run just before the crash. */
@@ -114,6 +116,7 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
     (await captureImage(kernel, {
       target,
       collector: options.collector ?? 'makedumpfile -l --message-level 7 -d 31',
+      report: options.report ?? false,
     }));
 
   const directory = mkdtempSync(join(tmpdir(), 'kdump-lab-'));

@@ -114,6 +114,8 @@ export type CaptureImageOptions = {
   /** Block device in the guest. */
   target: string;
   collector: string;
+  /** Whether the capture makes a report first. */
+  report?: boolean;
 };
 
 /** The capture image, built by our own mkdumprd from the bundles in dist/. */
@@ -123,11 +125,13 @@ export async function captureImage(kernel: LabKernel, options: CaptureImageOptio
     ...['--target', options.target, '--fstype', 'ext4', '--host', 'guest', '--path', '/var/crash'],
     ...['--core-collector', options.collector, '--final-action', 'reboot'],
     ...['--add-drivers', 'virtio_pci virtio_blk', '--modules-root', kernel.modulesRoot],
+    ...(options.report === true ? [] : ['--no-report']),
   ];
   const key = contentHash([
     JSON.stringify([kernel.release, process.version, args]),
     readFileSync(mkdumprd),
     readFileSync(await bundle('capture')),
+    readFileSync(await bundle('crash-report')),
   ]);
   return image(`capture-${kernel.release}-${key}.img`, async (incomplete) => {
     await check(process.execPath, [mkdumprd, '-f', ...args, incomplete, kernel.release], {

@@ -1,7 +1,7 @@
 // More targets of the service on a real Debian.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verify } from '../../../src/dump/verify.ts';
 import { onlyDump, type RoadResult, walkRoad } from '../lab/debian/road.ts';
@@ -22,6 +22,10 @@ async function savedOnServer(server: Server, directory: string, into: string): P
   expect(await server.guest.read('root', directory, into)).toBe(true);
   return into;
 }
+
+/** What tells what happened, beside the dump and in its account. */
+const reports = ['report.html', 'report.json'];
+const toldStory = expect.stringContaining('somebody asked for it by sysrq');
 
 const key = 'sshkey /root/.ssh/id_ed25519';
 
@@ -55,11 +59,12 @@ describe('on another machine', () => {
   test('and both are whole there', async () => {
     await server.stop();
     const nfs = onlyDump(await savedOnServer(server, '/srv/nfs/crash', join(scratch, 'nfs')));
-    expect(nfs.report).toMatchObject({ state: 'complete', errors: [] });
+    expect(nfs.report).toMatchObject({ state: 'complete', errors: [], summary: toldStory });
+    expect(nfs.files).toEqual(expect.arrayContaining(reports));
     expect(verify([join(nfs.path, 'vmcore')], () => {})).toMatchObject({ ok: true });
     const ssh = onlyDump(await savedOnServer(server, '/srv/ssh', join(scratch, 'ssh')));
-    expect(ssh.report).toMatchObject({ state: 'complete', errors: [] });
-    expect(ssh.files).toContain('vmcore.flat');
+    expect(ssh.report).toMatchObject({ state: 'complete', errors: [], summary: toldStory });
+    expect(ssh.files).toEqual(expect.arrayContaining([...reports, 'vmcore.flat']));
     expect(verify([join(ssh.path, 'vmcore.flat')], () => {})).toMatchObject({ ok: true });
   });
 });
@@ -78,10 +83,24 @@ describe('on a disk of its own', () => {
   });
 
   test('a raw partition takes the dump, and the next boot brings it home', async () => {
-    const road = await walk({ disks: [512], conf: 'raw /dev/vdc\npath /var/crash\n' });
+    const road = await walk({
+      disks: [512],
+      conf: 'raw /dev/vdc\npath /var/crash\n',
+      // The crash is a test, which has to be found on the partition as well.
+      beforeCrash: 'kdumpctl test --force >/disk/results/test 2>&1; sync',
+    });
     const copy = join(road.results, 'crash');
     expect(await road.guest.read('root', '/var/crash', copy)).toBe(true);
-    const [name] = readdirSync(copy);
-    expect(verify([join(copy, name!, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    const { path, files, report } = onlyDump(copy);
+    expect(basename(path)).toMatch(/^kdump-test-\d+$/);
+    expect(verify([join(path, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    expect(report).toMatchObject({ state: 'complete', summary: toldStory });
+    expect(files).toEqual(expect.arrayContaining(reports));
+    const { items } = JSON.parse(road.said('status-after-json').text);
+    expect(items).toContainEqual({
+      name: 'test',
+      state: 'ok',
+      actual: expect.stringContaining(`/var/crash/${basename(path)}`),
+    });
   });
 });

@@ -2,6 +2,8 @@
 export const smallFileBound = 120;
 /** A program of the administrator's. */
 export const hookBound = 300;
+/** The report: seconds that a machine of this age does not need, and a large one may not get. */
+export const reportSeconds = 60;
 /** The collector reports progress far more often; a disk that takes a minute for a write is slow, not stuck. */
 export const collectBound = 300;
 /** Somebody is sitting there. */

@@ -26,10 +26,15 @@ export function collect(capture: Capture): void {
   const began = machine.uptime();
   log.say(`collecting with ${report.collector} to ${target.name}`);
   result.state = 'incomplete';
-  const copied = { done: 0, total: 0 };
   const output = target.openDump();
+  const copied = { done: 0, total: 0 };
+  const measure = (): void => {
+    result.bytes = bytesThere(output);
+    if (result.bytes !== null && copied.done > 0)
+      result.expected = Math.round((result.bytes * copied.total) / copied.done);
+  };
   try {
-    report.report = collectTo(capture, output, collectHooks(capture, copied));
+    report.report = collectTo(capture, output, collectHooks(capture, copied, measure));
     machine.promise(Math.max(collectBound, streamPatience(config) + smallFileBound));
     const dump = target.finishDump();
     Object.assign(result, { state: 'complete', expected: dump.bytes, ...dump });
@@ -38,9 +43,7 @@ export function collect(capture: Capture): void {
     log.say(`saved ${dump.file ?? 'the dump'} (${mebibytes(dump.bytes)} MiB)`);
   } catch (error) {
     target.makeRoom();
-    result.bytes = bytesThere(output);
-    if (result.bytes !== null && copied.done > 0)
-      result.expected = Math.round((result.bytes * copied.total) / copied.done);
+    measure();
     throw error;
   } finally {
     result.seconds = Math.round((machine.uptime() - began) * 100) / 100;
@@ -55,9 +58,18 @@ function collectTo(capture: Capture, output: DumpOutput, hooks: CollectHooks): u
   const space = config.minFree === null ? null : target!.space();
   // A dump that has come so far ends as a full disk ends it: readable, and marked incomplete.
   const limit = space === null ? undefined : Math.max(1, Math.floor(space.free - leastFree(capture)));
-  return output.kind === 'file'
-    ? tools.collect([...options, vmcore, output.path], hooks, { limit })
-    : tools.collect([...options, vmcore, target!.name], hooks, { limit, stream: output.stream.write });
+  try {
+    return output.kind === 'file'
+      ? tools.collect([...options, vmcore, output.path], hooks, { limit })
+      : tools.collect([...options, vmcore, target!.name], hooks, { limit, stream: output.stream.write });
+  } catch (error) {
+    if (limit === undefined || !(error instanceof KdumpError) || error.code !== 'no-space') throw error;
+    throw new KdumpError(
+      'min-free',
+      `${target!.name} has no room for the whole dump: ${mebibytes(leastFree(capture))} MiB are to be left (min_free)`,
+      { fix: 'Make room on the target, or lower min_free.', facts: { limit }, cause: error },
+    );
+  }
 }
 
 function bytesThere(output: DumpOutput): number | null {
@@ -69,8 +81,15 @@ function bytesThere(output: DumpOutput): number | null {
   }
 }
 
-/** @param copied how far the writing has come, in the collector's own unit */
-function collectHooks(capture: Capture, copied: { done: number; total: number }): CollectHooks {
+/**
+ * @param copied is told how far the writing has come, in the collector's own unit
+ * @param measure notes how much is there, for the run after one that is killed
+ */
+function collectHooks(
+  capture: Capture,
+  copied: { done: number; total: number },
+  measure: () => void,
+): CollectHooks {
   const { config, machine, log } = capture;
   const bound = config.stallSeconds === null ? collectBound : config.stallSeconds + smallFileBound / 2;
   let lastLine = machine.uptime();
@@ -104,8 +123,9 @@ function collectHooks(capture: Capture, copied: { done: number; total: number })
       }
       if (now - lastLine < secondsBetweenLines) return;
       lastLine = now;
-      log.say(progressLine(label, done, total, now - labelBegan, lines++).replace('\r', ''));
+      measure();
       writeState(capture, 'collect');
+      log.say(progressLine(label, done, total, now - labelBegan, lines++).replace('\r', ''));
     },
     message(text) {
       for (const line of text.split('\n')) if (line.trim() !== '') log.say(line);

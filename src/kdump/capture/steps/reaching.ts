@@ -5,15 +5,12 @@ import type { TargetResult } from '../report.ts';
 import { findPanicLine, toJson } from '../report.ts';
 import { openTarget } from '../targets/open-target.ts';
 import type { Target } from '../targets/target.ts';
+import { testDirectoryName, testStatus, testStatusName } from '../test-handshake.ts';
 import { recordOn } from './recording.ts';
 
 /** From one target to its directory with everything small in it. */
 
 export const dmesgName = 'vmcore-dmesg.txt';
-/** Where `kdumpctl test` looks for the result, with what it expects there (the names are kdump-utils'). */
-export const testStatusName = 'vmcore-creation.status';
-export const testStatus = (result: 'fail' | 'success', id: string): string =>
-  `${result} kdump_test_id=${id}\n`;
 
 /** Goes to the next target. */
 export function takeNext(capture: Capture): void {
@@ -77,7 +74,7 @@ export function directoryName({ config, machine, report }: Capture): string {
   report.crashTime ??= machine.now().toISOString();
   const stamp = report.crashTime.slice(0, 19).replace('T', '-');
   const { testId } = machine.boot;
-  return testId === null ? `${config.host}-${stamp}` : `kdump-test-${testId}`;
+  return testId === null ? `${config.host}-${stamp}` : testDirectoryName(testId);
 }
 
 /** A run before this one has made it. */

@@ -3,8 +3,8 @@ import { toCaptureError } from '../failures.ts';
 import { type CaptureError, describeFailure, toJson } from '../report.ts';
 import { openTarget } from '../targets/open-target.ts';
 import type { Target } from '../targets/target.ts';
+import { testStatus, testStatusName } from '../test-handshake.ts';
 import { smallFileBound } from './bounds.ts';
-import { testStatus, testStatusName } from './reaching.ts';
 
 /** What comes last on a target: how it went, beside what was saved. */
 

@@ -31,7 +31,7 @@ export class RawTarget implements Target {
     this.#place = place;
     this.name = device;
     const { host } = place.config;
-    this.#about = { host, crashTime: null, kernelRelease: null, panic: null };
+    this.#about = { host, crashTime: null, kernelRelease: null, panic: null, testId: null };
   }
 
   /** @throws KdumpError `target-occupied` when there is anything that somebody may miss */
@@ -64,8 +64,8 @@ export class RawTarget implements Target {
   /** Of the report a few words are kept, for the one who finds the dump. */
   writeFile(name: string, content: string | Uint8Array): void {
     if (name !== 'dump.json') return;
-    const { host, crashTime, kernelRelease, panic } = JSON.parse(String(content)) as DumpReport;
-    this.#about = { host, crashTime, kernelRelease, panic };
+    const { host, crashTime, kernelRelease, panic, testId } = JSON.parse(String(content)) as DumpReport;
+    this.#about = { host, crashTime, kernelRelease, panic, testId };
     if (this.#finished !== undefined) this.#mark('complete', this.#finished.bytes, this.#finished.sha256);
   }
 

@@ -14,6 +14,7 @@ import {
   writeFileDurably,
 } from '../../../system/durable.ts';
 import { findPanicLine } from '../report.ts';
+import { isTestId, testDirectoryName, testStatus, testStatusName } from '../test-handshake.ts';
 
 export type RecoveredDump = {
   readonly directory: string;
@@ -56,15 +57,11 @@ export function recoverRaw(device: string, directory: string, now: Date = new Da
 }
 
 function makeDirectory(parent: string, mark: RawMark | undefined, now: Date): string {
-  const stamp = (mark?.crashTime ?? now.toISOString()).slice(0, 19).replace('T', '-');
-  // What stands on the device does not lead out of the directory.
-  const host = (mark?.host ?? 'raw').replace(/[^\w.:%+-]/g, '_').replace(/^\.+/, '_');
+  const testId = testIdOf(mark);
+  const name = testId === null ? nameOf(mark, now) : testDirectoryName(testId);
   mkdirSync(parent, { recursive: true, mode: 0o700 });
   for (let attempt = 1; ; attempt++) {
-    const place = join(
-      parent,
-      `${host}-${/^[\d:-]+$/.test(stamp) ? stamp : 'unknown'}${attempt === 1 ? '' : `-${attempt}`}`,
-    );
+    const place = join(parent, `${name}${attempt === 1 ? '' : `-${attempt}`}`);
     try {
       mkdirSync(place, { mode: 0o700 });
       return place;
@@ -73,6 +70,15 @@ function makeDirectory(parent: string, mark: RawMark | undefined, now: Date): st
     }
   }
 }
+
+/** HOST-YYYY-MM-DD-HH:MM:SS. What stands on the device does not lead out of the directory. */
+function nameOf(mark: RawMark | undefined, now: Date): string {
+  const stamp = (mark?.crashTime ?? now.toISOString()).slice(0, 19).replace('T', '-');
+  const host = (mark?.host ?? 'raw').replace(/[^\w.:%+-]/g, '_').replace(/^\.+/, '_');
+  return `${host}-${/^[\d:-]+$/.test(stamp) ? stamp : 'unknown'}`;
+}
+
+const testIdOf = (mark: RawMark | undefined): string | null => (isTestId(mark?.testId) ? mark.testId : null);
 
 function save(
   fd: number,
@@ -90,9 +96,11 @@ function save(
   const dmesg = saveDmesg(path, place);
   const bytes = statSync(path).size;
   const state = whole ? 'complete' : 'incomplete';
+  const testId = testIdOf(mark);
   const report = {
     format: 1,
     state,
+    testId,
     host: mark?.host ?? null,
     crashTime: mark?.crashTime ?? null,
     kernelRelease: mark?.kernelRelease ?? null,
@@ -103,6 +111,8 @@ function save(
     errors: error === undefined ? [] : [{ step: 'recover', code: error.code, message: error.message }],
   };
   writeFileDurably(join(place, 'dump.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+  if (testId !== null)
+    writeFileDurably(join(place, testStatusName), testStatus(whole ? 'success' : 'fail', testId));
   return { directory: place, state, bytes };
 }
 

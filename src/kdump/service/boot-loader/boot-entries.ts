@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { KdumpError } from '../../../lib/errors.ts';
 import { type FileEdit, hasCrashkernel, replaceCrashkernel } from './edits.ts';
 import type { SettingsFile } from './grub-defaults.ts';
@@ -36,11 +36,21 @@ export function editBootEntries(
   return edits.filter(({ before, after }) => before !== after);
 }
 
-const usesVariable = (text: string): boolean => /^options\s.*\$(kernelopts|\{kernelopts\})/m.test(text);
+/** Whether an entry gets its options from GRUB's variables. */
+export const usesVariable = (text: string): boolean =>
+  /^options\s.*\$(kernelopts|\{kernelopts\})/m.test(text);
+
+const linuxOf = (text: string): string | undefined => /^(?:linux|uki|efi)\s+(\S+)/m.exec(text)?.[1];
 
 function isFor(text: string, kernel: string): boolean {
-  const linux = /^(?:linux|uki|efi)\s+(\S+)/m.exec(text)?.[1];
+  const linux = linuxOf(text);
   return linux !== undefined && basename(linux) === basename(kernel);
+}
+
+/** The file of an entry's kernel on this machine; the entry may name it as it is seen from its partition. */
+export function kernelFileOf(text: string): string | undefined {
+  const linux = linuxOf(text);
+  return linux === undefined || linux.startsWith('/boot/') ? linux : join('/boot', linux);
 }
 
 function withOptions(text: string, value: string): string {
@@ -63,17 +73,24 @@ function withWord(text: string, value: string): string {
 
 /** GRUB writes this file where it lies on the disk: it always has this size, filled up with `#`. */
 const environmentBytes = 1024;
+/** The variable of it that entries refer to. */
+export const grubVariable = 'kernelopts=';
 
 /** @throws KdumpError `boot-loader` when it would not fit */
-function withKernelOptions({ path, text }: SettingsFile, value: string): string {
+function withKernelOptions(file: SettingsFile, value: string): string {
+  const { path, text } = file;
   const lines = text.replace(/#*$/, '').split('\n');
-  const at = lines.findIndex((line) => line.startsWith('kernelopts='));
+  const at = lines.findIndex((line) => line.startsWith(grubVariable));
   if (at < 0)
     throw new KdumpError('boot-loader', `${path}: has no kernelopts, which boot entries refer to`, {
       fix: 'grub2-mkconfig writes it.',
     });
   lines[at] = replaceCrashkernel(lines[at]!, value) ?? `${lines[at]!.trimEnd()} crashkernel=${value}`;
-  const changed = lines.join('\n');
+  return withEnvironmentText(file, lines.join('\n'));
+}
+
+/** The file with another text, filled up. @throws KdumpError `boot-loader` when it would not fit */
+export function withEnvironmentText({ path }: SettingsFile, changed: string): string {
   const bytes = Buffer.byteLength(changed);
   if (bytes > environmentBytes)
     throw new KdumpError(

@@ -3,6 +3,10 @@ export type FileEdit = { readonly path: string; readonly before: string | null; 
 
 const crashkernel = /(^|[\s"'])crashkernel=[^\s"']*/g;
 
+/** Values of every crashkernel= in a text. */
+export const crashkernelsIn = (text: string): string[] =>
+  [...text.matchAll(crashkernel)].map(([word]) => word.slice(word.indexOf('=') + 1));
+
 /** Whether a text has crashkernel= as a parameter. */
 export const hasCrashkernel = (text: string): boolean => text.search(crashkernel) >= 0;
 

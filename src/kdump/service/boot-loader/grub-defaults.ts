@@ -9,6 +9,8 @@ export const grubDirectory = '/etc/default/grub.d';
 const ourFile = `${grubDirectory}/kdump-tools.cfg`;
 
 const commandLine = /^\s*(export\s+)?GRUB_CMDLINE_LINUX(_DEFAULT)?\+?=/;
+/** Whether a line of these files says what the kernel is told. */
+export const isCommandLine = (line: string): boolean => commandLine.test(line);
 
 /**
  * Sets crashkernel= in the settings of GRUB, which a shell reads: every line that has one gets the new one; when none
@@ -36,7 +38,7 @@ export function editGrubDefaults(
 /** Null when no line has crashkernel=. */
 function withValue(text: string, value: string): string | null {
   const lines = text.split('\n');
-  const isMeant = (line: string): boolean => commandLine.test(line) && hasCrashkernel(line);
+  const isMeant = (line: string): boolean => isCommandLine(line) && hasCrashkernel(line);
   if (!lines.some(isMeant)) return null;
   return lines.map((line) => (isMeant(line) ? replaceCrashkernel(line, value)! : line)).join('\n');
 }

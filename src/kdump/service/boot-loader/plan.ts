@@ -111,7 +111,11 @@ export function planCrashkernel(value: string, kernel: KernelWish, facts: BootLo
   );
 }
 
-function grubCommand({ programs: installed, grubConfig }: BootLoaderFacts): readonly [Program, ...string[]] {
+/** @throws KdumpError `boot-loader` */
+export function grubCommand({
+  programs: installed,
+  grubConfig,
+}: BootLoaderFacts): readonly [Program, ...string[]] {
   if (installed.includes('update-grub')) return ['update-grub'];
   const program = (['grub2-mkconfig', 'grub-mkconfig'] as const).find((name) => installed.includes(name));
   if (program === undefined || grubConfig === null)

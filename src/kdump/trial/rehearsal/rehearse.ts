@@ -18,7 +18,7 @@ import { captureConfigPath } from '../../capture/config.ts';
 import { paths } from '../../capture/paths.ts';
 import { assembleImage } from '../../image/assemble.ts';
 import { openModuleTree, readModule, resolveFromTree } from '../../image/modules.ts';
-import { guestApplets, guestInit, guestPaths, lookParameter } from './guest.ts';
+import { guestApplets, guestInit, guestPaths, lookParameter, words } from './guest.ts';
 import { readImageContent } from './image-content.ts';
 import { planRehearsal, qemuArguments, type Rehearsal } from './plan.ts';
 import { judge, type Verdict } from './verdict.ts';
@@ -84,8 +84,10 @@ export function rehearse(request: RehearsalRequest): Verdict {
       return { console: readFileSync(console, 'latin1'), inTime };
     };
     const crash = boot('crash', '', request.deadline);
-    const look = boot('look', lookParameter, request.lookBound);
-    return judge(crash.console, look.console, crash.inTime && look.inTime, plan.notProven);
+    // A guest that could not be armed has saved nothing.
+    const look = crash.console.includes(words.failed) ? null : boot('look', lookParameter, request.lookBound);
+    const inTime = crash.inTime && look?.inTime !== false;
+    return judge(crash.console, look?.console ?? null, inTime, plan.notProven);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

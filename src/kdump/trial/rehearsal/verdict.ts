@@ -30,6 +30,11 @@ const signs: readonly (readonly [pattern: RegExp, why: string, fix: string | nul
     'Reserve more with crashkernel=; kdumpctl estimate says how much.',
   ],
   [
+    /does not fit the reserved memory/,
+    'the kernel and the image do not fit the reserved memory',
+    'Reserve more with crashkernel=; kdumpctl estimate says how much.',
+  ],
+  [
     /crashkernel reservation failed|Cannot reserve/i,
     'the guest could not reserve the memory for the crash kernel',
     null,

@@ -5,7 +5,7 @@ import { run, runOrThrow } from '../../../system/processes.ts';
 import { findBlockDevice, readFileSystemIdentity } from '../../block-devices.ts';
 import type { EffectiveSettings } from '../../config/effective.ts';
 import { dumpPlaces } from '../../dumps/places.ts';
-import { systemKnownHosts } from '../propagate.ts';
+import { systemKnownHosts } from '../../image/ssh.ts';
 import type { TargetDoors } from './target-test.ts';
 
 const mountBound = 90;

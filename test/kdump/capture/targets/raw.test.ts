@@ -1,11 +1,21 @@
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { occupantOf, signatureBytes } from '../../../../src/formats/raw-dump.ts';
+import {
+  encodeRawMark,
+  occupantOf,
+  rawMarkOffset,
+  readRawMark,
+  signatureBytes,
+} from '../../../../src/formats/raw-dump.ts';
 import type { CaptureConfig } from '../../../../src/kdump/capture/config.ts';
 import { runCapture } from '../../../../src/kdump/capture/flow.ts';
 import { recoverRaw } from '../../../../src/kdump/capture/targets/recover-raw.ts';
+import { testStatusName } from '../../../../src/kdump/capture/test-handshake.ts';
 import { captureTools } from '../../../../src/kdump/capture/tools.ts';
+import { listDumps } from '../../../../src/kdump/dumps/list.ts';
+import { settleTest } from '../../../../src/kdump/trial/test-result.ts';
+import { writeStatus } from '../../../../src/kdump/trial/test-status.ts';
 import { textPage, writeVmcore } from '../../../helpers/vmcore.ts';
 import { type Fake, fakeMachine, name, config as plain } from '../fake-machine.ts';
 
@@ -78,6 +88,35 @@ describe('a raw target', () => {
       { code: 'truncated' },
     ]);
     expect(isCleared()).toBe(true);
+  });
+
+  it.each([
+    ['complete', 32 << 20, true],
+    ['incomplete', 2 << 20, false],
+  ])('tells the test that made the crash how it went: %s', async (state, size, passed) => {
+    const directory = join(fake.root, 'state');
+    writeStatus(directory, { word: 'pending', id: '17', setup: 'abc' });
+    const boot = { ...fake.machine.boot, testId: '17' };
+    await runCapture(config, { ...fake.machine, boot }, tools);
+    truncateSync(partition, size);
+    recoverRaw(partition, crash);
+    expect(readdirSync(crash)).toEqual(['kdump-test-17']);
+    const [dump] = listDumps(crash);
+    expect(dump).toMatchObject({ state, report: { testId: '17' } });
+    expect(settleTest(directory, [dump!], () => null, new Date())).toMatchObject({ passed, setup: 'abc' });
+    expect(readFileSync(join(crash, 'kdump-test-17', testStatusName), 'utf8')).toBe(
+      `${passed ? 'success' : 'fail'} kdump_test_id=17\n`,
+    );
+  });
+
+  it('makes no name of what somebody else may have put on the device', async () => {
+    await runCapture(config, fake.machine, tools);
+    const start = readFileSync(partition);
+    const { mark } = readRawMark(start.subarray(0, 4096))!;
+    encodeRawMark({ ...mark!, testId: '../../x' }).copy(start, rawMarkOffset);
+    writeFileSync(partition, start);
+    recoverRaw(partition, crash);
+    expect(readdirSync(crash)).toEqual([name]);
   });
 
   it('that ends in the middle of a record is saved as far as it goes', async () => {

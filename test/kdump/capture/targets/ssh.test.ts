@@ -34,7 +34,7 @@ beforeEach(() => {
   process.env.PATH = `${join(fake.root, 'bin')}:${path}`;
   machine = {
     ...fake.machine,
-    run: runBounded,
+    run: (program, args, seconds, input) => runBounded(program, args, seconds, { input }),
     feed: (program, args) => startBeside(program, args, { stdin: 'pipe' }),
   };
 });

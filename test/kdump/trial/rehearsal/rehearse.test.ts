@@ -122,12 +122,18 @@ only('rehearse', () => {
     expect(data('init').toString()).toContain("'--append=nr_cpus=1 console=ttyS0'");
   });
 
-  it('fails where nothing was saved, and where the guest has to be ended', () => {
+  it('fails where nothing was saved, where nothing was loaded, and where the guest has to be ended', () => {
     writeFileSync(join(root, 'answer'), `${words.failed} the capture has left no report\r\n`);
     expect(rehearse(request)).toMatchObject({
       passed: false,
       why: expect.stringContaining('has left no report'),
     });
+    const before = readFileSync(join(root, 'runs'), 'utf8');
+    const armFails = readFileSync(qemu, 'utf8').replace('rehearsal: crashing', `${words.failed} no room`);
+    writeFileSync(qemu, armFails);
+    expect(rehearse(request)).toMatchObject({ passed: false, why: expect.stringContaining('no room') });
+    // There was nothing to look at.
+    expect(readFileSync(join(root, 'runs'), 'utf8').split('\n')).toHaveLength(before.split('\n').length + 1);
     writeFileSync(qemu, '#!/bin/sh\nexec sleep 60\n');
     expect(rehearse({ ...request, deadline: 0.2, lookBound: 0.2 })).toMatchObject({
       passed: false,

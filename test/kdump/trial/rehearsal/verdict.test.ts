@@ -43,6 +43,7 @@ describe('judge', () => {
     ['Initramfs unpacking failed: write error', /too little memory to unpack/],
     ['Out of memory: Killed process 99 (node)', /ran out of memory/],
     ['Kernel panic - not syncing: System is deadlocked on memory', /ran out of memory/],
+    ['Cannot load it: the image does not fit the reserved memory: 5 MiB', /do not fit the reserved memory/],
     [`${words.failed} kexec -p ended with status 1`, /could not be armed or looked into: kexec -p ended/],
     ['nothing of note', /the capture left nothing/],
   ])('reads the console: %s', (line, why) => {

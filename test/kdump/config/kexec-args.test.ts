@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { loadWish } from '../../../src/kdump/service/kexec-args.ts';
+import { loadWish } from '../../../src/kdump/config/kexec-args.ts';
 import { errorOf } from '../../kexec/fixtures.ts';
 
 describe('loadWish', () => {

@@ -1,6 +1,6 @@
-import { known } from '../../kernel/core.ts';
-import type { Kernel } from '../../kernel/kernel.ts';
-import type { KernelObject } from '../../kernel/object.ts';
+import { known } from './core.ts';
+import type { Kernel } from './kernel.ts';
+import type { KernelObject } from './object.ts';
 
 /** Names from a file to the root of everything: more are no path. */
 const mostNames = 128;
