@@ -5,7 +5,7 @@ import { runAfterFailure, runCapture } from '../../../src/kdump/capture/flow.ts'
 import type { CaptureMachine } from '../../../src/kdump/capture/machine.ts';
 import type { DumpReport } from '../../../src/kdump/capture/report.ts';
 import { KdumpError } from '../../../src/lib/errors.ts';
-import { device, dmesg, type Fake, fakeMachine, name, config as plain } from './fake-machine.ts';
+import { device, dmesg, type Fake, fakeMachine, name, config as plain, summary } from './fake-machine.ts';
 
 let fake: Fake;
 beforeEach(() => {
@@ -54,6 +54,28 @@ it('has the logs when no target can be reached, and that counts as recorded', as
   expect(readdirSync(home(name)).sort()).toEqual(['dump.json', 'kexec-dmesg.log', 'vmcore-dmesg.txt']);
   expect(readFileSync(home(name, 'vmcore-dmesg.txt'), 'latin1')).toBe(dmesg);
   expect(account()).toMatchObject({ state: 'failed', targets: [{ error: { code: 'device-missing' } }] });
+});
+
+it('has the report, too, whether it is made already or not', async () => {
+  const reports = { ...config, report: true };
+  const collect = (): never => {
+    throw new KdumpError('ssh', 'the server has gone');
+  };
+  await runCapture(reports, { ...fake.machine, ...without('/dev/vda') }, fake.tools);
+  await runCapture(reports, fake.machine, { ...fake.tools, collect });
+  for (const directory of [name, `${name}-2`])
+    expect(readdirSync(home(directory))).toEqual(expect.arrayContaining(['report.html', 'report.json']));
+  expect(account().summary).toBe(summary);
+});
+
+it('has the account even when what follows ends the capture', async () => {
+  let before: DumpReport | undefined;
+  const extractDmesg = (): string => {
+    before = account();
+    return dmesg;
+  };
+  await run(without('/dev/vda'), { extractDmesg });
+  expect(before).toMatchObject({ copy: true, state: 'failed', targets: [{ target: '/dev/vda' }] });
 });
 
 it('knows of a dump that was begun', async () => {

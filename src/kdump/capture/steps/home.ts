@@ -4,15 +4,17 @@ import type { Capture } from '../context.ts';
 import { paths } from '../paths.ts';
 import { type DumpReport, type DumpState, toJson } from '../report.ts';
 import { openTarget } from '../targets/open-target.ts';
-import { directoryName, saveDmesgOn } from './reaching.ts';
+import { reportSeconds, smallFileBound } from './bounds.ts';
+import { directoryName, saveDmesg } from './reaching.ts';
 import { captureLog, captureLogName, fail, leave } from './recording.ts';
+import { saveReport, wantsReport } from './reporting.ts';
 
 /** Seconds for a driver to find its hardware. */
 const insertBound = 60;
 
 /**
- * Leaves the account on the machine itself, where its next boot looks: the dump is on another one, or nowhere. Logs come
- * along when there is no dump. Only now is anything of this file system touched, drivers included.
+ * Leaves the account on the machine itself, where its next boot looks: the dump is on another one, or nowhere. What else
+ * can be known comes along when there is no dump. Only now is anything of this file system touched, drivers included.
  */
 export function tellHome(capture: Capture): void {
   const { config, machine, report, log, saved } = capture;
@@ -23,15 +25,24 @@ export function tellHome(capture: Capture): void {
   insertModules(capture);
   const target = openTarget(capture, home);
   target.reach();
+  capture.target = target;
   try {
     const directory = target.makeDirectory(home.path ?? config.path, directoryName(capture));
-    if (!saved && !wasTried(report, 'dmesg')) attempt(capture, () => saveDmesgOn(target, capture));
-    log.say(`the account is in ${directory} on ${target.name}`);
-    if (!saved) attempt(capture, () => target.writeFile(captureLogName, captureLog(capture)));
-    const account: DumpReport = { ...report, copy: true, state: stateOf(capture), files: target.files() };
-    target.writeFile('dump.json', toJson(account));
+    const tell = (): void => {
+      const account: DumpReport = { ...report, copy: true, state: stateOf(capture), files: target.files() };
+      target.writeFile('dump.json', toJson(account));
+    };
+    tell();
     capture.recorded = true;
+    log.say(`the account is in ${directory} on ${target.name}`);
+    if (saved) return;
+    if (!wasTried(report, 'dmesg')) attempt(capture, () => saveDmesg(capture));
+    machine.promise(reportSeconds + smallFileBound);
+    if (wantsReport(capture)) attempt(capture, () => saveReport(capture));
+    attempt(capture, () => target.writeFile(captureLogName, captureLog(capture)));
+    tell();
   } finally {
+    capture.target = null;
     target.leave(false);
   }
 }
@@ -44,7 +55,7 @@ function stateOf({ saved, report }: Capture): DumpState {
 
 const wasTried = ({ steps }: DumpReport, step: string): boolean => steps.some(({ name }) => name === step);
 
-/** A log that cannot be written is no reason to go without the account. */
+/** The account is worth more than what comes with it. */
 function attempt(capture: Capture, action: () => void): void {
   try {
     action();

@@ -4,7 +4,6 @@ import { type Capture, currentResult, places } from '../context.ts';
 import type { TargetResult } from '../report.ts';
 import { findPanicLine, toJson } from '../report.ts';
 import { openTarget } from '../targets/open-target.ts';
-import type { Target } from '../targets/target.ts';
 import { testDirectoryName, testStatus, testStatusName } from '../test-handshake.ts';
 import { recordOn } from './recording.ts';
 
@@ -87,16 +86,12 @@ export function writeMarker({ target, report }: Capture): void {
   target!.holdRoom();
 }
 
-export function saveDmesg(capture: Capture): void {
-  saveDmesgOn(capture.target!, capture);
-}
-
-export function saveDmesgOn(target: Target, { machine, tools, report, log }: Capture): void {
+export function saveDmesg({ target, machine, tools, report, log }: Capture): void {
   const dmesg = Buffer.from(tools.extractDmesg(machine.boot.vmcore), 'latin1');
   // Found before it is saved: a full disk shall not hide the cause of the crash.
   report.panic = findPanicLine(dmesg.toString());
   log.say(`the kernel died with: ${report.panic ?? 'no line that says why'}`);
-  target.writeFile(dmesgName, dmesg);
+  target!.writeFile(dmesgName, dmesg);
   log.say(`saved ${dmesgName} (${dmesg.length} bytes)`);
 }
 
