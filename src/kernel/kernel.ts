@@ -70,6 +70,7 @@ export class Kernel {
     this.#moduleTypes = undefined;
     this.#cpus = undefined;
     this.#tasks = undefined;
+    this.#memoryMap = undefined;
     this.#stacks.clear();
     this.#unwinding = undefined;
   }

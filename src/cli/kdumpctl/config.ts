@@ -11,7 +11,7 @@ import { readSettings } from '../../kdump/config/settings.ts';
 import { describeTarget, isTargetDirective, targetDirectives } from '../../kdump/config/target.ts';
 import { joinWords } from '../../kdump/config/words.ts';
 import { KdumpError } from '../../lib/errors.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 type Common = { readonly root: string; readonly json: boolean };
 

@@ -3,7 +3,7 @@ import { effectiveSettings } from '../../kdump/config/settings.ts';
 import { equipNewKernel } from '../../kdump/service/renew-crashkernel.ts';
 import { renewalDoors } from './renew-crashkernel.ts';
 import { say } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: '_reset-crashkernel-for-installed_kernel <release>',

@@ -11,7 +11,7 @@ import {
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { printJson, warn } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'estimate',

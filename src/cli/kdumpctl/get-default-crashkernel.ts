@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { tableCrashkernel } from '../../kdump/service/crashkernel.ts';
 import { KdumpError } from '../../lib/errors.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'get-default-crashkernel [mode]',

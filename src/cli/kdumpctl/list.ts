@@ -1,6 +1,6 @@
 import { describeList } from '../../kdump/dumps/describe.ts';
 import { findDumps, type Where, whereOptions } from './dumps.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'list',

@@ -12,7 +12,7 @@ import { localTargetDoors } from '../../kdump/trial/target-test/local-doors.ts';
 import { settleTest } from '../../kdump/trial/test-result.ts';
 import { describeError } from '../../lib/errors.ts';
 import { findDumps } from './dumps.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'notify',

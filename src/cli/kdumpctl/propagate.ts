@@ -3,7 +3,7 @@ import { systemKnownHosts } from '../../kdump/image/ssh.ts';
 import { propagate } from '../../kdump/trial/propagate.ts';
 import { runInteractive } from '../../system/interactive.ts';
 import { run } from '../../system/processes.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 /** A password may have to be looked up. */
 const patience = 600;

@@ -3,7 +3,7 @@ import { effectiveSettings } from '../../kdump/config/settings.ts';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { rebuild } from '../../kdump/service/start.ts';
 import { carryOut } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'rebuild',

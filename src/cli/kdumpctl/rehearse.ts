@@ -7,7 +7,7 @@ import { describeVerdict } from '../../kdump/trial/rehearsal/verdict.ts';
 import { readMachine } from '../../kexec/machine.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { parseSize } from '../../lib/size.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 /** Seconds to come up and read a file, without KVM on a slow machine. */
 const lookBound = 300;

@@ -7,7 +7,7 @@ import { type RenewalDoors, renewCrashkernel } from '../../kdump/service/renew-c
 import { isUnitEnabled } from '../../kdump/service/status.ts';
 import { findProgram } from '../../system/processes.ts';
 import { say } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: '_reset-crashkernel-after-update',

@@ -13,7 +13,7 @@ import { findKernel } from '../../kdump/service/kernel-file.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { findProgram } from '../../system/processes.ts';
 import { printJson, say, warn } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 type Options = {
   readonly kernel?: string;

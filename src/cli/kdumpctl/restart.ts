@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import { armMachine, carryOut } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: ['restart', 'reload'],

@@ -2,7 +2,7 @@ import { effectiveSettings } from '../../kdump/config/settings.ts';
 import { saveRaw } from '../../kdump/service/last-crash.ts';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { say } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'save-raw',

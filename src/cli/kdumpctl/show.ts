@@ -4,7 +4,7 @@ import { describeDump } from '../../kdump/dumps/describe.ts';
 import { readEnd } from '../../kdump/dumps/list.ts';
 import type { SavedDump } from '../../kdump/dumps/saved-dump.ts';
 import { chooseDump, type Where, whereOptions } from './dumps.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 type Options = Where & { readonly dump: string | undefined; readonly lines: number };
 

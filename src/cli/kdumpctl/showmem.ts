@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { whyNotFeasible } from '../../kdump/service/feasible.ts';
 import { readMachine } from '../../kexec/machine.ts';
 import { printJson, say } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'showmem',

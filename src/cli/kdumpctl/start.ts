@@ -3,7 +3,7 @@ import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { startEarly } from '../../kdump/service/start.ts';
 import type { Narrator } from './narrator.ts';
 import { armMachine, carryOut } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 type Options = { readonly json: boolean; readonly early: boolean };
 

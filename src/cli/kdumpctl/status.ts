@@ -4,7 +4,7 @@ import { describeCrash } from '../../kdump/service/last-crash.ts';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { judgeStatus, readStatusFacts, type Status, type StatusItem } from '../../kdump/service/status.ts';
 import { printJson, say } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 /** As service managers count: the program is not running. */
 const notOperational = 3;

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { stop } from '../../kdump/service/start.ts';
 import { carryOut } from './service.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'stop',

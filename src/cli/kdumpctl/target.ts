@@ -9,7 +9,7 @@ import { localTargetDoors, unmountAfter } from '../../kdump/trial/target-test/lo
 import { describeOutcome, type TriedStep } from '../../kdump/trial/target-test/outcome.ts';
 import { testTarget } from '../../kdump/trial/target-test/target-test.ts';
 import { startBeside } from '../../system/beside.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'target',

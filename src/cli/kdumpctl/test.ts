@@ -6,7 +6,7 @@ import { start } from '../../kdump/service/start.ts';
 import { crashOnPurpose } from '../../kdump/trial/crash-test.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { syncAll } from '../../system/reboot.ts';
-import type { VerbModule } from './verbs.ts';
+import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
   command: 'test',
