@@ -108,11 +108,11 @@ export async function walkRoad(options: RoadOptions): Promise<RoadResult> {
   };
   try {
     if (options.whenArmed !== undefined) {
-      await guest.says(/\blab: host please/, 240);
+      await guest.says(/\blab: host please/, options.deadline ?? 240);
       await options.whenArmed(guest);
     }
     if (options.during !== undefined) {
-      await guest.console.waitFor(options.during.says, 300);
+      await guest.console.waitFor(options.during.says, options.deadline ?? 300);
       await options.during.act(guest);
     }
     await guest.finished(options.deadline ?? 400);
