@@ -8,8 +8,8 @@ import { extractDmesg } from '../../../src/dump/dmesg.ts';
 import { openFileSink } from '../../../src/dump/output/file-sink.ts';
 import { salvage } from '../../../src/dump/salvage.ts';
 import { verify } from '../../../src/dump/verify.ts';
-import type { DebianGuest } from '../lab/debian/guest.ts';
-import { onlyDump, type RoadResult, walkRoad } from '../lab/debian/road.ts';
+import { type DebianGuest, startDebian } from '../lab/debian/guest.ts';
+import { debianPackage, onlyDump, type RoadResult, walkRoad } from '../lab/debian/road.ts';
 
 const roads: RoadResult[] = [];
 let scratch: string;
@@ -21,13 +21,13 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 const walk: typeof walkRoad = async (options) => {
-  const road = await walkRoad(options);
+  const road = await walkRoad({ deadline: 840, ...options });
   roads.push(road);
   return road;
 };
 
 const panicLine = 'Kernel panic - not syncing: sysrq triggered crash';
-const amount = String.raw`[\d.]+ MiB of about [\d.]+ MiB`;
+const amount = String.raw`[\d.]+ [KM]iB of about [\d.]+ MiB`;
 
 /** Commands that make an ext4 file system on an added disk and mount it at every boot. */
 const disk = (device: string, label: string) =>
@@ -217,12 +217,12 @@ test('settings that are damaged cost nothing: neither a restart nor a crash', as
 test('a loss of power in the middle of the dump leaves the file systems in order, and a part that says that it is one', async () => {
   const road = await walk({
     ...slowly,
-    conf: 'ext4 LABEL=dumps\npath /crash\n',
+    conf: 'ext4 LABEL=dumps\npath /crash\ncore_collector makedumpfile -l -d 1\n',
     prepare: disk('/dev/vdc', 'dumps'),
     during: {
       says: /Copying data/,
       act: async (guest) => {
-        await guest.console.waitFor(/Copying data/, 120);
+        for (let lines = 0; lines < 2; lines++) await guest.console.waitFor(/Copying data/, 120);
         await guest.powerCut();
         await guest.powerOn();
       },
@@ -241,4 +241,37 @@ test('a loss of power in the middle of the dump leaves the file systems in order
   sink.close();
   expect(pages.kept).toBeGreaterThan(0);
   expect(verify([saved], () => {})).toMatchObject({ ok: true });
+});
+
+test('a reboot that was asked for is no fault', async () => {
+  const guest = await startDebian({
+    script: `case $phase in
+      first)
+        dpkg -i /disk/kdump.deb >/dev/null 2>&1 && systemctl enable --now kdump.service || finish "failed: not armed"
+        say "marks $(ls /var/lib/kdump | grep -c '^boot-')"
+        next_phase second
+        trap - EXIT
+        systemctl reboot
+        sleep 120
+        ;;
+      second)
+        await 60 'systemctl is-system-running --wait >/dev/null'
+        say "marks $(ls /var/lib/kdump | grep -c '^boot-')"
+        say "status: $(kdumpctl status)"
+        finish "finished"
+        ;;
+    esac`,
+    crashkernel: '256M',
+    files: { 'kdump.deb': await debianPackage() },
+    deadline: 600,
+  });
+  try {
+    await guest.says(/lab: marks 1/, 500);
+    await guest.says(/lab: marks 1/, 500);
+    await guest.finished(500);
+    expect(guest.console.text()).toMatch(/lab: status: kdump: Kdump is operational/);
+    expect(guest.console.text()).not.toContain('the last boot ended');
+  } finally {
+    await guest.remove();
+  }
 });

@@ -108,11 +108,11 @@ export async function walkRoad(options: RoadOptions): Promise<RoadResult> {
   };
   try {
     if (options.whenArmed !== undefined) {
-      await guest.says(/\blab: host please/, 480);
+      await guest.says(/\blab: host please/, options.deadline ?? 480);
       await options.whenArmed(guest);
     }
     if (options.during !== undefined) {
-      await guest.console.waitFor(options.during.says, 600);
+      await guest.console.waitFor(options.during.says, options.deadline ?? 600);
       await options.during.act(guest);
     }
     await guest.finished(options.deadline ?? 400);
