@@ -9,6 +9,8 @@ export const paths = {
   capture: '/run/kdump/app/capture.mjs',
   /** In an initramfs of another builder's: runs the capture and reboots. */
   script: '/usr/lib/kdump/capture.sh',
+  /** Process that runs it. */
+  runner: '/run/capture-runner',
   modules: '/modules',
   target: '/run/target',
   log: '/run/capture.log',
