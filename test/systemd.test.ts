@@ -118,7 +118,8 @@ test('kdump-capture.service runs in a crash kernel only, for as long as it takes
   const unit = unitNamed('kdump-capture.service');
   expect(unit('Unit', 'ConditionPathExists')).toEqual(['/etc/initrd-release', '/proc/vmcore']);
   expect(unit('Service', 'TimeoutStartSec')).toEqual(['infinity']);
-  // Behind what mounts the target, and before the initramfs is left.
+  // Not without its root file system, behind what mounts the target, and before the initramfs is left.
+  expect(unit('Unit', 'Requires')).toEqual(['initrd-root-fs.target']);
   expect(unit('Unit', 'After').join(' ').split(' ')).toContain('dracut-pre-pivot.service');
   expect(unit('Unit', 'Before').join(' ').split(' ')).toContain('initrd-cleanup.service');
 });

@@ -1,4 +1,5 @@
 // The road with a capture image of dracut's: our module, dracut's drivers, its mount of the root file system.
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,8 +67,9 @@ describe.each([
   });
 
   test('runs the capture as what runs the initramfs does', () => {
-    const started = result.console.find(/Starting .*Save the memory of the crashed kernel/);
-    expect(started !== undefined).toBe(systemd);
+    const content = spawnSync('lsinitrd', [image], { encoding: 'utf8', timeout: 120_000 }).stdout;
+    expect(/initrd\.target\.wants\/kdump-capture\.service/.test(content)).toBe(systemd);
+    expect(/pre-pivot\/.*kdump-capture/.test(content)).toBe(!systemd);
   });
 
   test('reboots the machine after the dump', () => {
@@ -78,6 +80,7 @@ describe.each([
   test('says so when the root file system does not appear, and reboots all the same', () => {
     const told = failed.console.find(/kdump: .* no capture: the initramfs could not mount/);
     expect(told).toBeDefined();
+    expect(failed.console.find(/kdump: .* capture begins/)).toBeUndefined();
     expect(failed.dumpDirectory).toBeUndefined();
     expect(failed.console.find(/\blab: rebooted after the crash/, told!.index)).toBeDefined();
   });

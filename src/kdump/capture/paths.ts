@@ -10,6 +10,8 @@ export const paths = {
   crashReport: '/run/kdump/app/crash-report.mjs',
   /** In an initramfs of another builder's: runs the capture and reboots. */
   script: '/usr/lib/kdump/capture.sh',
+  /** Process that runs it. */
+  runner: '/run/capture-runner',
   modules: '/modules',
   /** Those that only the account at home needs: inserted when the dump is safe, or lost. */
   homeModules: '/modules/home',

@@ -66,6 +66,14 @@ fi
 export PATH=/usr/lib/kdump/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ${defineSay}
 ${defineLeave(config)}
+# Whatever else fails there while a capture runs is no reason to end it: it ends by itself, with a reboot.
+if read -r other 2> /dev/null < ${paths.runner}; then
+  say "a capture runs already: $*"
+  while kill -0 "$other" 2> /dev/null; do
+    sleep 1
+  done
+fi
+echo $$ > ${paths.runner}
 if [ $# -gt 0 ]; then
   say "${mounted.length < config.targets.length ? '' : 'no capture: '}$*"
 ${mounted.length < config.targets.length ? '' : '  leave\n'}fi

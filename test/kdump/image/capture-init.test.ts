@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type CaptureConfig, captureConfig } from '../../../src/kdump/capture/config.ts';
 import { captureInit, captureScript } from '../../../src/kdump/image/capture-init.ts';
 import { shellQuote } from '../../../src/kdump/image/shell.ts';
+import { temporary } from './fixture.ts';
 
 const device = {
   kind: 'filesystem',
@@ -95,6 +97,29 @@ describe('captureScript', () => {
     const [before] = script.split('say "capture begins"');
     expect(before).toContain('if [ $# -gt 0 ]; then\n  say "no capture: $*"\n  leave\nfi');
     expect(before).not.toContain('mount -t');
+  });
+
+  it('waits for a capture that runs already, whatever it is told', () => {
+    const { root, remove } = temporary();
+    try {
+      const begin = script.slice(script.indexOf('if read -r other'), script.indexOf('if [ $# -gt 0 ]'));
+      const runner = join(root, 'runner');
+      const lines = [
+        'say() { echo "$*"; }',
+        // Ends once somebody waits for it.
+        `sh -c 'until [ -e ${root}/waits ]; do :; done' &`,
+        `echo $! > ${runner}`,
+        `sleep() { : > ${root}/waits; command sleep 0.01; }`,
+        begin.replaceAll('/run/capture-runner', runner),
+        `[ "$(cat ${runner})" = $$ ] && echo "its turn"`,
+      ];
+      const { stdout } = spawnSync('sh', ['-c', lines.join('\n'), 'sh', 'a mount failed'], {
+        timeout: 20_000,
+      });
+      expect(stdout.toString()).toBe('a capture runs already: a mount failed\nits turn\n');
+    } finally {
+      remove();
+    }
   });
 
   it('goes on with the targets that need no mount', () => {

@@ -34,6 +34,9 @@ export type Machine = {
   stop(): Promise<void>;
 };
 
+/** Seconds after a reset by which every kernel has said something. */
+const silenceBound = 60;
+
 /** Starts a machine. The caller stops it in every case. */
 export async function startMachine(options: MachineOptions): Promise<Machine> {
   const directory = mkdtempSync(join(tmpdir(), 'kdump-qemu-'));
@@ -54,8 +57,13 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   });
   const console = new Console();
   let messages = '';
+  let silence: NodeJS.Timeout | undefined;
+  let heard = 0;
   child.stdout.setEncoding('latin1');
-  child.stdout.on('data', (piece: string) => console.feed(piece));
+  child.stdout.on('data', (piece: string) => {
+    heard = console.now();
+    console.feed(piece);
+  });
   child.stderr.on('data', (piece: Buffer) => {
     messages += piece.toString();
   });
@@ -72,6 +80,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     // 'close' and not 'exit': the last lines of the console may still be in the pipe.
     child.once('close', (status) => {
       clearTimeout(deadline);
+      clearTimeout(silence);
       console.close(
         `QEMU ended with status ${status}${messages === '' ? '' : `, saying ${messages.trim()},`}`,
       );
@@ -79,8 +88,19 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     });
   });
   let qmp: Qmp | undefined;
+  // On a busy host it happens that the firmware is not there after a reset, and the processor runs through zeros.
+  const onEvent = (name: string) => {
+    if (name !== 'RESET') return;
+    // The last words before the reset may be read only now.
+    const began = console.now() + 1;
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      if (heard < began) qmp?.execute('system_reset').catch(() => {});
+    }, silenceBound * 1000);
+  };
   const stop = async () => {
     clearTimeout(deadline);
+    clearTimeout(silence);
     qmp?.close();
     if (child.pid !== undefined && !(await ended(child, 0))) {
       child.kill('SIGKILL');
@@ -90,7 +110,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   };
   try {
     qmp = await Promise.race([
-      connectQmp(socket),
+      connectQmp(socket, onEvent),
       finished.then(() => {
         throw console.error('QEMU did not start');
       }),

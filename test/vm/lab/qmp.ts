@@ -8,15 +8,16 @@ export type Qmp = {
   close(): void;
 };
 
-type Reply = { return?: unknown; error?: { desc: string }; id?: number };
+type Reply = { return?: unknown; error?: { desc: string }; id?: number; event?: string };
 
 const replyTime = 30_000;
 
 /**
  * Connects to the socket of a QEMU that has been started just now.
+ * @param onEvent is told the name of every event
  * @throws KdumpError `lab-qmp` when it does not appear in 20 s.
  */
-export async function connectQmp(path: string): Promise<Qmp> {
+export async function connectQmp(path: string, onEvent: (name: string) => void = () => {}): Promise<Qmp> {
   const socket = await dial(path);
   const pending = new Map<number, (reply: Reply) => void>();
   let text = '';
@@ -29,6 +30,7 @@ export async function connectQmp(path: string): Promise<Qmp> {
       const reply = JSON.parse(line) as Reply;
       // The greeting and events carry no id.
       if (reply.id !== undefined) pending.get(reply.id)?.(reply);
+      if (reply.event !== undefined) onEvent(reply.event);
     }
   });
   const closed = () => {
