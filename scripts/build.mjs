@@ -1,6 +1,7 @@
 // Bundles every command into one file, and the library: a command starts faster from one file than from forty, and the
-// capture image carries exactly one. The library's types lie beside them, a file for each of its modules. koffi stays outside: it is a native addon that is found beside the bundle or in node_modules;
-// and iced-x86, whose WebAssembly is loaded from its own directory when something is disassembled.
+// capture image carries exactly one. The library's types lie beside them, a file for each of its modules. koffi stays
+// outside: it is a native addon that is found beside the bundle or in node_modules; and iced-x86, whose WebAssembly is
+// loaded from its own directory when something is disassembled.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
