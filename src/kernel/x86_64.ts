@@ -181,6 +181,7 @@ class PageTableWalk implements AddressTranslator {
   }
 
   mappedRuns(start: bigint, end: bigint): MappedRun[] {
+    if (end <= start) return [];
     const found: { at: number; paddr: number; length: number }[] = [];
     // Addresses count from `start`: exact as numbers, since whatever is inexact is far beyond the end.
     const length = Number(end - start);

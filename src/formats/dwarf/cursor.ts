@@ -66,15 +66,13 @@ export class Cursor {
 
   sleb(): number {
     let value = 0;
-    let scale = 1;
-    let byte: number;
-    do {
-      if (scale > maxScale) throw new RangeError('a LEB128 number of more than 64 bits');
-      byte = this.u8();
-      value += (byte & 0x7f) * scale;
-      scale *= 0x80;
-    } while (byte >= 0x80);
-    return (byte & 0x40) === 0 ? value : value - scale;
+    for (let scale = 1; scale <= maxScale; scale *= 0x80) {
+      const byte = this.u8();
+      if (byte >= 0x80) value += (byte & 0x7f) * scale;
+      // The sign belongs to the last group: taken off the sum, it would be of a number that may not be exact.
+      else return value + (byte < 0x40 ? byte : byte - 0x80) * scale;
+    }
+    throw new RangeError('a LEB128 number of more than 64 bits');
   }
 
   /** The same, exact. */
