@@ -2,11 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildReport } from '../crash/report/build.ts';
 import { renderReport } from '../crash/report/render.ts';
-import { openSource } from '../dump/input/open.ts';
-import { statusIncomplete } from '../formats/diskdump.ts';
-import { openKernel } from '../kernel/kernel.ts';
-import { openKernelMemory } from '../kernel/open.ts';
 import { describeError, exitCodeOf, KdumpError } from '../lib/errors.ts';
+import { openDump } from '../library/open-dump.ts';
 
 /**
  * The report of a dump, for the capture and for whoever brings a dump home: `crash-report DUMP DIRECTORY` writes
@@ -16,21 +13,11 @@ import { describeError, exitCodeOf, KdumpError } from '../lib/errors.ts';
 function main([path, directory, ...more]: readonly string[]): void {
   if (path === undefined || directory === undefined || more.length > 0)
     throw new KdumpError('usage', 'crash-report takes a dump and a directory');
-  const source = openSource([path]);
-  const { arch, vmcoreinfo, made } = source;
-  if (arch === undefined || vmcoreinfo === undefined)
-    throw new KdumpError('no-vmcoreinfo', `${path}: no VMCOREINFO note, so nothing in it can be found`);
-  const memory = openKernelMemory(arch, vmcoreinfo, source, source.segments, made?.physBase);
-  const report = buildReport(openKernel(memory, { notes: source.notes }), {
-    paths: [path],
-    format: made === undefined ? 'ELF' : 'kdump-compressed',
-    dumpLevel: made?.dumpLevel,
-    incomplete: ((made?.status ?? 0) & statusIncomplete) !== 0,
-    vmcoreinfo,
-  });
+  const dump = openDump(path);
+  const report = buildReport(dump.kernel, dump);
   for (const format of ['json', 'html'] as const)
     writeFileSync(join(directory, `report.${format}`), renderReport(report, format), { mode: 0o600 });
-  source.close();
+  dump.close();
 }
 
 try {
