@@ -1,7 +1,8 @@
 import { readFileSync, writeSync } from 'node:fs';
-import { captureConfigPath, parseCaptureConfig } from '../kdump/capture/config.ts';
+import { parseCaptureConfig } from '../kdump/capture/config.ts';
 import { runAfterFailure, runCapture } from '../kdump/capture/flow.ts';
 import { localMachine } from '../kdump/capture/local-machine.ts';
+import { captureConfigPath } from '../kdump/capture/paths.ts';
 import { captureTools } from '../kdump/capture/tools.ts';
 import { describeError, exitCodeOf, KdumpError } from '../lib/errors.ts';
 import { getopt, lastValue } from '../lib/getopt.ts';

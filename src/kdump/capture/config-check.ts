@@ -2,7 +2,8 @@ import { isAbsolute } from 'node:path';
 import { KdumpError } from '../../lib/errors.ts';
 import { failureActions, finalActions } from './actions.ts';
 import { expectedCollector } from './collector-words.ts';
-import { type CaptureConfig, type CaptureTarget, captureConfigPath } from './config.ts';
+import type { CaptureConfig, CaptureTarget } from './config.ts';
+import { captureConfigPath } from './paths.ts';
 
 /**
  * Reads and checks the settings of a capture.

@@ -1,5 +1,5 @@
 import type { Notification, Space } from '../config/types.ts';
-import type { NetworkPlan } from '../network/plan.ts';
+import type { NetworkPlan } from '../network/network-plan.ts';
 import type { FailureAction, FinalAction } from './actions.ts';
 import { paths } from './paths.ts';
 
@@ -101,9 +101,6 @@ export type Retention = {
   readonly freePercent: number | null;
   readonly ageSeconds: number | null;
 };
-
-/** Where the file lies in the image. */
-export const captureConfigPath = '/etc/kdump/capture.json';
 
 export const captureDefaults = {
   path: '/var/crash',

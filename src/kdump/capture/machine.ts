@@ -1,10 +1,11 @@
 import type { ByteStream } from '../../dump/output/byte-stream.ts';
 import type { Beside } from '../../system/beside.ts';
-import type { NetworkPlan } from '../network/plan.ts';
+import type { NetworkPlan } from '../network/network-plan.ts';
 import type { FinalAction } from './actions.ts';
 import type { BootParameters } from './boot-parameters.ts';
 import type { Retention } from './config.ts';
 import type { ReportBounds } from './crash-report.ts';
+import type { Ended } from './run-bounded.ts';
 
 /**
  * What the capture flow needs of the machine it runs on, and what it needs of the rooms that read dumps. Both are handed in, so that
@@ -17,9 +18,6 @@ export type MemorySample = {
   /** Largest resident size of this process so far (VmHWM), KiB */
   readonly peak: number;
 };
-
-/** How a program ended: its exit status as a shell has it, and what it said. */
-export type Ended = { readonly status: number; readonly said: string };
 
 export type CaptureMachine = {
   /** What the kernel's command line says; the vmcore is /proc/vmcore but in a rehearsal. */

@@ -27,5 +27,8 @@ export const paths = {
   vmcore: '/proc/vmcore',
 } as const;
 
+/** Where the settings of the capture (config.ts) lie in the image. */
+export const captureConfigPath = '/etc/kdump/capture.json';
+
 /** What init says before it ends a capture that broke its promise; the run after it looks for these words in the log. */
 export const stalledWords = 'no sign of life from the capture: ending it';

@@ -2,7 +2,9 @@ import { closeSync } from 'node:fs';
 import { openByteStream } from '../../dump/output/byte-stream.ts';
 import { KdumpError } from '../../lib/errors.ts';
 import { startBeside } from '../../system/beside.ts';
-import type { Ended } from './machine.ts';
+
+/** How a program ended: its exit status as a shell has it, and what it said. */
+export type Ended = { readonly status: number; readonly said: string };
 
 export type RunOptions = {
   /** For its standard input. */

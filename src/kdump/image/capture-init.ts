@@ -2,7 +2,6 @@ import { isFinalAction } from '../capture/actions.ts';
 import {
   type CaptureConfig,
   type CaptureTarget,
-  captureConfigPath,
   type FileSystemTarget,
   finalActions,
   isMountedTarget,
@@ -10,7 +9,7 @@ import {
   mountPointOf,
 } from '../capture/config.ts';
 import { places } from '../capture/context.ts';
-import { paths, stalledWords } from '../capture/paths.ts';
+import { captureConfigPath, paths, stalledWords } from '../capture/paths.ts';
 import {
   defineSay,
   loadModules,

@@ -6,7 +6,8 @@ import { type CaptureConfig, type CaptureTarget, captureConfig, type SshTarget }
 import type { EffectiveSettings } from '../config/effective.ts';
 import { leaseScript, leaseScriptText } from '../network/apply.ts';
 import { type NetworkFacts, readNetworkFacts } from '../network/facts.ts';
-import { hostsOfPlan, modulesOfPlan, type NetworkPlan, planNetwork } from '../network/plan.ts';
+import type { NetworkPlan } from '../network/network-plan.ts';
+import { hostsOfPlan, modulesOfPlan, planNetwork } from '../network/plan.ts';
 import type { ImageFile } from './assemble.ts';
 import { driversOfWatchdogs, modulesForDrivers } from './drivers.ts';
 import { checkEncryption } from './encryption.ts';

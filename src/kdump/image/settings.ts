@@ -7,12 +7,11 @@ import {
   type CaptureConfig,
   type CaptureTarget,
   captureConfig,
-  captureConfigPath,
   captureDefaults,
   checkCaptureConfig,
   type FinalAction,
 } from '../capture/config.ts';
-import { paths } from '../capture/paths.ts';
+import { captureConfigPath, paths } from '../capture/paths.ts';
 import type { ImageFile } from './assemble.ts';
 import { codecLibraries, type NodeTreePlan } from './node-tree.ts';
 

@@ -1,7 +1,14 @@
 import { isIPv6 } from 'node:net';
 import { KdumpError } from '../../lib/errors.ts';
 import type { NetworkMachine } from './machine.ts';
-import type { BondLink, BridgeLink, DeviceLink, NetworkPlan, PlannedLink, PlannedRoute } from './plan.ts';
+import type {
+  BondLink,
+  BridgeLink,
+  DeviceLink,
+  NetworkPlan,
+  PlannedLink,
+  PlannedRoute,
+} from './network-plan.ts';
 
 /** Seconds for a card to appear once its driver is loaded: firmware, and buses that take their time. */
 const appearBound = 30;

@@ -1,6 +1,6 @@
 import { KdumpError } from '../../lib/errors.ts';
 import type { AddressFacts, LinkFacts, NetworkFacts } from './facts.ts';
-import type { BondLink, PlannedAddress, PlannedLink } from './plan.ts';
+import type { BondLink, PlannedAddress, PlannedLink } from './network-plan.ts';
 
 /** What is kept of a link's addresses. */
 type KeepAddresses = (addresses: readonly AddressFacts[]) => { addresses: PlannedAddress[]; dhcp: boolean };

@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bringUp, leaseScriptText } from '../../../src/kdump/network/apply.ts';
 import type { Card, NetworkMachine } from '../../../src/kdump/network/machine.ts';
-import type { DeviceLink, NetworkPlan, PlannedLink } from '../../../src/kdump/network/plan.ts';
+import type { DeviceLink, NetworkPlan, PlannedLink } from '../../../src/kdump/network/network-plan.ts';
 
 const device = (name: string, mac: string, more: Partial<DeviceLink> = {}): DeviceLink => ({
   kind: 'device',

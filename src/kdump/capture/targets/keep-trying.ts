@@ -1,5 +1,5 @@
 import { KdumpError } from '../../../lib/errors.ts';
-import type { Place } from './mountings.ts';
+import type { Place } from './place.ts';
 
 /** How long a server that cannot be reached is tried again: a link may need so long to carry anything. */
 const bound = 60;

@@ -1,16 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { KdumpError } from '../../../lib/errors.ts';
-import type { CaptureConfig, FileSystemTarget, MountedTarget, VirtiofsTarget } from '../config.ts';
-import type { CaptureMachine } from '../machine.ts';
+import type { FileSystemTarget, MountedTarget, VirtiofsTarget } from '../config.ts';
 import type { Mounting } from './directory-target.ts';
+import type { Place } from './place.ts';
 import { waitForDevice } from './wait-for-device.ts';
-
-/** What all targets are given. */
-export type Place = {
-  readonly config: CaptureConfig;
-  readonly machine: CaptureMachine;
-  say(line: string): void;
-};
 
 /** A journal of a large file system may take minutes to be replayed. */
 export const mountBound = 300;

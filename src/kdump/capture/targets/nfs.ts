@@ -3,7 +3,8 @@ import { KdumpError } from '../../../lib/errors.ts';
 import type { NfsTarget } from '../config.ts';
 import type { Mounting } from './directory-target.ts';
 import { keepTrying } from './keep-trying.ts';
-import { mountBound, mountedByUs, type Place } from './mountings.ts';
+import { mountBound, mountedByUs } from './mountings.ts';
+import type { Place } from './place.ts';
 
 /** Versions in the order in which they are tried where none is asked for. */
 const versions = ['4.2', '4.1', '4.0', '3'] as const;

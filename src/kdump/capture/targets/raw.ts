@@ -10,7 +10,7 @@ import { KdumpError } from '../../../lib/errors.ts';
 import { writeAll } from '../../../system/durable.ts';
 import type { DumpReport } from '../report.ts';
 import { countedStream, type DumpStream } from './dump-stream.ts';
-import type { Place } from './mountings.ts';
+import type { Place } from './place.ts';
 import type { DumpOutput, FinishedDump, Space, Target } from './target.ts';
 import { waitForDevice } from './wait-for-device.ts';
 

@@ -3,10 +3,10 @@ import { openByteStream } from '../../../dump/output/byte-stream.ts';
 import { KdumpError } from '../../../lib/errors.ts';
 import type { Beside } from '../../../system/beside.ts';
 import type { SshTarget as SshSettings } from '../config.ts';
-import type { Ended } from '../machine.ts';
+import type { Ended } from '../run-bounded.ts';
 import { countedStream, type DumpStream } from './dump-stream.ts';
 import { keepTrying } from './keep-trying.ts';
-import type { Place } from './mountings.ts';
+import type { Place } from './place.ts';
 import { remoteCommand, sshArguments } from './ssh-command.ts';
 import type { DumpOutput, FinishedDump, Space, Target } from './target.ts';
 

@@ -1,5 +1,5 @@
 import { KdumpError } from '../../../lib/errors.ts';
-import type { Place } from './mountings.ts';
+import type { Place } from './place.ts';
 
 const pause = 0.2;
 /** A device that appears is looked at, which may wait for a disk to spin up. */

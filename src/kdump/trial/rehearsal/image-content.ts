@@ -1,8 +1,8 @@
 import { gunzipSync } from 'node:zlib';
 import { type CpioEntry, readCpio } from '../../../formats/cpio.ts';
 import { KdumpError } from '../../../lib/errors.ts';
-import { type CaptureConfig, captureConfigPath, parseCaptureConfig } from '../../capture/config.ts';
-import { paths } from '../../capture/paths.ts';
+import { type CaptureConfig, parseCaptureConfig } from '../../capture/config.ts';
+import { captureConfigPath, paths } from '../../capture/paths.ts';
 
 /** What a rehearsal has to know of a capture image. */
 export type ImageContent = {
