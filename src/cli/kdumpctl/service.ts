@@ -1,7 +1,13 @@
 import { checkMachine } from '../../kdump/config/machine-checks.ts';
 import { type ReadSettings, readSettings, throwForErrors } from '../../kdump/config/settings.ts';
 import type { ServiceDoors } from '../../kdump/service/doors.ts';
-import { describeCrash, findLastCrash, labelDumps, saveRaw } from '../../kdump/service/last-crash.ts';
+import {
+  describeCrash,
+  findLastCrash,
+  labelDumps,
+  lookForDumps,
+  saveRaw,
+} from '../../kdump/service/last-crash.ts';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
 import { armDespite, type Started, type StartOptions, start } from '../../kdump/service/start.ts';
 import {
@@ -105,9 +111,11 @@ function lookBack(
   const recovered = attempt(tell, 'what a raw partition holds could not be saved', [], () =>
     saveRaw(saves, doors),
   );
-  // Before they are looked for: those that are seen count as labelled.
-  attempt(tell, 'SELinux labels of dumps could not be set', undefined, () => labelDumps(saves, doors));
-  const lastCrash = attempt(tell, 'dumps could not be looked for', null, () => findLastCrash(saves, doors));
+  const look = attempt(tell, 'dumps could not be looked for', null, () => lookForDumps(saves, doors));
+  attempt(tell, 'SELinux labels of dumps could not be set', undefined, () => labelDumps(look, doors));
+  const lastCrash = attempt(tell, 'the last crash could not be remembered', null, () =>
+    findLastCrash(look, saves, doors),
+  );
   for (const path of recovered) tell.info(`saved the dump of a raw partition: ${path}`);
   if (lastCrash !== null) tell.info(describeCrash(lastCrash));
   return { recovered, lastCrash };

@@ -1,6 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.ts';
 import { isMissing } from '../../kernel/memory.ts';
-import { describedFrames, physicalOfPage, vmemmapStart } from '../../kernel/page-of.ts';
+import { describedFrames, pageFrames, physicalOfPage, vmemmapStart } from '../../kernel/page-of.ts';
 import { onStack, taskStack } from '../../kernel/stacks.ts';
 import type { KernelTask } from '../../kernel/tasks.ts';
 import { vmallocAreas } from '../../kernel/vmalloc.ts';
@@ -144,7 +144,5 @@ function isTask(kernel: Kernel, task: KernelTask, address: bigint): boolean {
 
 /** An address that is one of physical memory; undefined when there is no page. */
 function physicalAddress(kernel: Kernel, address: bigint): number | undefined {
-  const last = kernel.core.address('max_pfn');
-  const frames = last === undefined ? 0n : kernel.core.u64(last);
-  return !isMissing(frames) && address >> 12n < frames ? Number(address) : undefined;
+  return address >> 12n < (pageFrames(kernel) ?? 0) ? Number(address) : undefined;
 }

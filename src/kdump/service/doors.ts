@@ -43,8 +43,8 @@ export type ServiceDoors = {
   ): CaptureImage;
   /** Of the files that an image was made of, those that are different now, or gone. */
   changedInputs(inputs: readonly Input[]): readonly string[];
-  /** Dumps that can be seen without mounting anything, the oldest first. */
-  findDumps(saves: Saves): readonly FoundDump[];
+  /** Dumps that can be seen without mounting anything, each once, the oldest first. */
+  findDumps(saves: readonly Saves[]): readonly FoundDump[];
   /** Saves what a raw partition holds as a file; its path, or null when it holds no dump. */
   recoverRaw(device: string, directory: string): string | null;
   /** Gives directories the labels of SELinux's policy; does nothing where there is none. */

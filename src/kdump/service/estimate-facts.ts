@@ -16,7 +16,7 @@ export function readEstimateFacts(settings: EffectiveSettings, doors: ServiceDoo
   const { kernel, image, commandLine } = locked(doors, () => settleDesired(settings, doors));
   const memory = readMemorySize(doors.root) ?? 0;
   const measured = doors
-    .findDumps(settings)
+    .findDumps([settings])
     .map(({ report }) => measuredNeed(report))
     .findLast((need) => need !== null);
   return {

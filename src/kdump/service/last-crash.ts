@@ -5,19 +5,45 @@ import { forgetBoots, unendedBoots } from './boots.ts';
 import type { FoundDump, ServiceDoors } from './doors.ts';
 import { type CrashRecord, readState, type Saves, updateState } from './state.ts';
 
+/** What a boot sees when it looks for dumps for the first time. */
+export type FirstLook = {
+  /** Oldest first. */
+  readonly dumps: readonly FoundDump[];
+  /** Those that were not there when dumps were looked for last. */
+  readonly fresh: readonly FoundDump[];
+  /** Nobody has looked before, so that what is there may be of any age. */
+  readonly firstEver: boolean;
+};
+
 /**
- * Looks, once in each boot, for a dump that was not there when dumps were looked for last: then the boot before ended
- * in a crash. Without one it may still not have ended with a shutdown.
+ * Looks for dumps, once in each boot.
  * @param saves where there may be dumps: as the settings are, and as the machine was armed
+ * @returns null when this boot has looked already, and findLastCrash() has remembered what there was
+ */
+export function lookForDumps(saves: readonly Saves[], doors: ServiceDoors): FirstLook | null {
+  const { looked } = readState(doors.directory);
+  if (looked?.bootId === doors.kexec.readMachine().bootId) return null;
+  const dumps = doors.findDumps(saves);
+  const fresh = dumps.filter(({ directory }) => !looked?.dumps.includes(directory));
+  return { dumps, fresh, firstEver: looked === null };
+}
+
+/**
+ * How the last boot ended: in a crash when there is a dump that was not there when dumps were looked for last. Without
+ * one it may still not have ended with a shutdown.
  * @returns what is known of that end, for as long as this boot lasts; null when it was in order
  */
-export function findLastCrash(saves: readonly Saves[], doors: ServiceDoors): CrashRecord | null {
+export function findLastCrash(
+  look: FirstLook | null,
+  saves: readonly Saves[],
+  doors: ServiceDoors,
+): CrashRecord | null {
   const { bootId } = doors.kexec.readMachine();
-  const { looked, lastCrash } = readState(doors.directory);
-  if (looked?.bootId === bootId) return lastCrash?.bootId === bootId ? lastCrash : null;
-  const dumps = findAll(saves, doors);
-  const known = looked?.dumps;
-  const newest = known && dumps.findLast(({ directory }) => !known.includes(directory));
+  if (look === null) {
+    const { lastCrash } = readState(doors.directory);
+    return lastCrash?.bootId === bootId ? lastCrash : null;
+  }
+  const newest = look.firstEver ? undefined : look.fresh.at(-1);
   const unended = unendedBoots(doors.directory, bootId);
   const found = newest
     ? crashOf(newest, bootId)
@@ -26,7 +52,7 @@ export function findLastCrash(saves: readonly Saves[], doors: ServiceDoors): Cra
       : null;
   try {
     updateState(doors.directory, {
-      looked: { bootId, dumps: dumps.map(({ directory }) => directory) },
+      looked: { bootId, dumps: look.dumps.map(({ directory }) => directory) },
       ...(found === null ? {} : { lastCrash: found }),
     });
     forgetBoots(doors.directory, unended);
@@ -35,14 +61,6 @@ export function findLastCrash(saves: readonly Saves[], doors: ServiceDoors): Cra
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
   }
   return found;
-}
-
-/** Each dump once, the newest last. */
-function findAll(saves: readonly Saves[], doors: ServiceDoors): FoundDump[] {
-  const all = new Map(
-    saves.flatMap((each) => doors.findDumps(each).map((dump) => [dump.directory, dump] as const)),
-  );
-  return [...all.values()].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
 }
 
 const crashOf = (dump: FoundDump, bootId: string | null): CrashRecord => ({
@@ -72,15 +90,11 @@ function unexplainedEnd(saves: readonly Saves[], root: string, bootId: string | 
 }
 
 /**
- * Gives the dumps of the last crash their labels, once in each boot: the capture kernel has no policy, and what it writes
- * has none, which keeps everybody from it whom the policy binds.
+ * Gives the dumps of the last crash their labels: the capture kernel has no policy, and what it writes has none, which
+ * keeps everybody from it whom the policy binds.
  */
-export function labelDumps(saves: readonly Saves[], doors: ServiceDoors): void {
-  const { bootId } = doors.kexec.readMachine();
-  const { looked } = readState(doors.directory);
-  if (looked?.bootId === bootId) return;
-  const directories = findAll(saves, doors).map(({ directory }) => directory);
-  doors.relabel(directories.filter((directory) => !looked?.dumps.includes(directory)));
+export function labelDumps(look: FirstLook | null, doors: ServiceDoors): void {
+  if (look !== null) doors.relabel(look.fresh.map(({ directory }) => directory));
 }
 
 /** In one sentence: how it went and why, and what happened in the words of the report. */

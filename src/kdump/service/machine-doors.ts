@@ -35,7 +35,7 @@ export function machineServiceDoors(root = '/'): ServiceDoors {
     prepareImage: (settings, options) => prepareImage(settings, { ...options, keep: armedImage(directory) }),
     changedInputs: inputsChangedSince,
     findDumps: (saves) => {
-      const places = dumpPlaces(saves, root).map((place) => place.directory);
+      const places = saves.flatMap((each) => dumpPlaces(each, root)).map((place) => place.directory);
       const directories = new Set(places.filter((path) => path !== null));
       return [...directories].flatMap((path) => listDumps(path)).sort(byTime);
     },

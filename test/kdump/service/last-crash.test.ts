@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { describeCrash, findLastCrash, labelDumps, saveRaw } from '../../../src/kdump/service/last-crash.ts';
+import * as lastCrash from '../../../src/kdump/service/last-crash.ts';
 import { readState, type Saves } from '../../../src/kdump/service/state.ts';
 import { FakeService, put, settings } from './fixture.ts';
 
@@ -10,6 +10,10 @@ beforeEach(() => {
   service = new FakeService();
 });
 afterEach(() => service.remove());
+
+const { describeCrash, labelDumps, lookForDumps, saveRaw } = lastCrash;
+const findLastCrash = (saves: readonly Saves[]) =>
+  lastCrash.findLastCrash(lookForDumps(saves, service), saves, service);
 
 const dump = (directory: string, state: 'complete' | 'incomplete' | 'failed' = 'complete') => ({
   directory,
@@ -23,49 +27,49 @@ const dump = (directory: string, state: 'complete' | 'incomplete' | 'failed' = '
 
 test('dumps that were there when it looked first are nobody s last crash', () => {
   service.dumps = [dump('/var/crash/old')];
-  expect(findLastCrash([settings], service)).toBeNull();
+  expect(findLastCrash([settings])).toBeNull();
   service.bootId = 'boot-2';
-  expect(findLastCrash([settings], service)).toBeNull();
+  expect(findLastCrash([settings])).toBeNull();
 });
 
 test('one that is new in this boot is, for as long as the boot lasts', () => {
-  findLastCrash([settings], service);
+  findLastCrash([settings]);
   service.bootId = 'boot-2';
   service.dumps = [dump('/var/crash/a'), dump('/var/crash/b', 'incomplete')];
-  const found = findLastCrash([settings], service);
+  const found = findLastCrash([settings]);
   expect(found).toMatchObject({ directory: '/var/crash/b', state: 'incomplete', bootId: 'boot-2' });
-  expect(findLastCrash([settings], service)).toEqual(found);
+  expect(findLastCrash([settings])).toEqual(found);
   expect(readState(service.directory).lastCrash).toEqual(found);
   service.bootId = 'boot-3';
-  expect(findLastCrash([settings], service)).toBeNull();
+  expect(findLastCrash([settings])).toBeNull();
 });
 
 test('what is saved or removed in the middle of a boot is no crash before it', () => {
-  findLastCrash([settings], service);
+  findLastCrash([settings]);
   service.dumps = [dump('/var/crash/copied')];
-  expect(findLastCrash([settings], service)).toBeNull();
+  expect(findLastCrash([settings])).toBeNull();
 });
 
 test('dumps of the last crash are labelled, once in a boot', () => {
   service.dumps = [dump('/var/crash/old')];
-  labelDumps([settings], service);
-  findLastCrash([settings], service);
+  labelDumps(lookForDumps([settings], service), service);
+  findLastCrash([settings]);
   service.bootId = 'boot-2';
   service.dumps.push(dump('/var/crash/new'));
-  labelDumps([settings], service);
-  findLastCrash([settings], service);
-  labelDumps([settings], service);
+  labelDumps(lookForDumps([settings], service), service);
+  findLastCrash([settings]);
+  labelDumps(lookForDumps([settings], service), service);
   expect(service.labelled).toEqual(['/var/crash/old', '/var/crash/new']);
 });
 
 test('of a dump that is elsewhere it says where', () => {
-  findLastCrash([settings], service);
+  findLastCrash([settings]);
   service.bootId = 'boot-2';
   const elsewhere = { place: 'kdump@vault:/srv/x', file: 'vmcore.flat', bytes: 1 };
   service.dumps = [{ ...dump('/var/lib/kdump/crashes/x'), elsewhere }];
-  expect(findLastCrash([settings], service)?.directory).toBe('kdump@vault:/srv/x');
+  expect(findLastCrash([settings])?.directory).toBe('kdump@vault:/srv/x');
   service.bootId = 'boot-3';
-  expect(findLastCrash([settings], service)).toBeNull();
+  expect(findLastCrash([settings])).toBeNull();
 });
 
 test('in words', () => {
@@ -85,14 +89,14 @@ test('in words', () => {
 });
 
 test('with why its dump is not whole', () => {
-  findLastCrash([settings], service);
+  findLastCrash([settings]);
   service.bootId = 'boot-2';
   const report = {
     action: 'reboot',
     errors: [{ step: 'collect', code: 'x', message: 'the target is full' }],
   };
   service.dumps = [{ ...dump('/var/crash/a', 'incomplete'), report }];
-  expect(findLastCrash([settings], service)).toMatchObject({ why: 'the target is full' });
+  expect(findLastCrash([settings])).toMatchObject({ why: 'the target is full' });
 });
 
 describe('a boot that did not end with a shutdown', () => {
@@ -103,44 +107,34 @@ describe('a boot that did not end with a shutdown', () => {
     report: true,
   };
   beforeEach(() => {
-    findLastCrash([settings], service);
+    findLastCrash([settings]);
     put(service.directory, mark);
     service.bootId = 'fedcba98-7654-3210-fedc-ba9876543210';
     put(service.directory, 'boot-fedcba9876543210fedcba9876543210');
   });
 
   test('is known to have ended badly also when it has left no dump, for as long as this boot lasts', () => {
-    const found = findLastCrash([], service);
+    const found = findLastCrash([]);
     expect(found).toMatchObject({ directory: null, why: null });
     expect(describeCrash(found!)).toMatch(/ended without a shutdown, .* no dump of it was found$/);
-    expect(findLastCrash([], service)).toEqual(found);
+    expect(findLastCrash([])).toEqual(found);
     expect(readdirSync(service.directory)).toContain('boot-fedcba9876543210fedcba9876543210');
     service.bootId = 'boot-3';
     rmSync(join(service.directory, 'boot-fedcba9876543210fedcba9876543210'));
-    expect(findLastCrash([], service)).toBeNull();
+    expect(findLastCrash([])).toBeNull();
   });
 
   test('is a crash when there is a new dump', () => {
     service.dumps = [dump('/var/crash/a')];
-    expect(findLastCrash([settings], service)).toMatchObject({ directory: '/var/crash/a' });
+    expect(findLastCrash([settings])).toMatchObject({ directory: '/var/crash/a' });
     expect(readdirSync(service.directory)).not.toContain(mark);
   });
 
   test('may have left one where nobody can look', () => {
-    expect(describeCrash(findLastCrash([nowhere, nowhere], service)!)).toMatch(
+    expect(describeCrash(findLastCrash([nowhere, nowhere])!)).toMatch(
       /no dump of it was found: it could not be looked for in ssh kdump@vault \(its dumps are in \/srv\/dumps on vault\)$/,
     );
   });
-});
-
-test('a dump is found where the settings say, and where the machine as it was armed has saved it', () => {
-  const old: Saves = { ...settings, path: '/old' };
-  const found = { '/var/crash': dump('/var/crash/a'), '/old': dump('/old/b') };
-  service.findDumps = ({ path }: Saves) => [found[path as keyof typeof found]];
-  findLastCrash([settings], service);
-  service.bootId = 'boot-2';
-  expect(findLastCrash([settings, old, old], service)).toMatchObject({ directory: '/old/b' });
-  expect(readState(service.directory).looked?.dumps).toEqual(['/var/crash/a', '/old/b']);
 });
 
 test('raw partitions are looked at, whichever of the targets they are', () => {
