@@ -1,7 +1,5 @@
 // A kernel as an object, compared with crash(8) and the debug vmlinux on the same vmcore.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSource } from '../../src/dump/input/open.ts';
 import type { DumpSource } from '../../src/dump/input/source.ts';
@@ -10,9 +8,8 @@ import { type Kernel, openKernel } from '../../src/kernel/kernel.ts';
 import { isMissing } from '../../src/kernel/memory.ts';
 import { openKernelMemory } from '../../src/kernel/open.ts';
 import type { SymbolOf } from '../../src/kernel/symbol-table.ts';
-import { withTemporaryDirectory } from './lab/cache.ts';
-import { debugVmlinux } from './lab/debug-vmlinux.ts';
-import { comparedKernels, kernelNames, labKernel, peer, rawVmcore } from './lab/lab.ts';
+import { crashOutput } from './lab/crash-output.ts';
+import { comparedKernels, kernelNames, rawVmcore } from './lab/lab.ts';
 
 /** Those of which Debian 12 has the debug information. */
 const described = comparedKernels().filter((name) => kernelNames.includes(name));
@@ -32,8 +29,6 @@ describe.each(described)('kernel %s', (name) => {
     kernel = openKernel(openKernelMemory(dump.arch!, dump.vmcoreinfo!, dump, dump.segments), {
       notes: dump.notes,
     });
-    const vmlinux = await debugVmlinux(await labKernel(name));
-    const crash = await peer('crash');
     const structures = structureNames(kernel);
     const commands = [
       'bt -a',
@@ -44,18 +39,7 @@ describe.each(described)('kernel %s', (name) => {
       ...sampled(kernel).map((address) => `sym ${hex(address)}`),
       ...structures.map((type) => `struct -o ${type}`),
     ];
-    output = await withTemporaryDirectory(async (directory) => {
-      const script = join(directory, 'commands');
-      const marked = commands.flatMap((command) => [`!echo "@@ ${command}"`, command]);
-      writeFileSync(script, [...marked, 'q', ''].join('\n'));
-      const { stdout } = await crash.run(['-s', '-i', script, vmlinux, path], { timeout: 600_000 });
-      return new Map(
-        stdout
-          .split(/^@@ /m)
-          .slice(1)
-          .map((part) => [part.slice(0, part.indexOf('\n')), part.slice(part.indexOf('\n') + 1)]),
-      );
-    });
+    output = await crashOutput(name, path, commands);
   });
   afterAll(() => dump?.close());
 

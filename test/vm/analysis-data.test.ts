@@ -1,7 +1,5 @@
 // What the analysis shell shows of a kernel's data, compared with crash(8) and the debug vmlinux on the same vmcore.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commands } from '../../src/crash/commands/index.ts';
 import { Session } from '../../src/crash/session.ts';
@@ -9,9 +7,8 @@ import { openSource } from '../../src/dump/input/open.ts';
 import type { DumpSource } from '../../src/dump/input/source.ts';
 import { openKernel } from '../../src/kernel/kernel.ts';
 import { openKernelMemory } from '../../src/kernel/open.ts';
-import { withTemporaryDirectory } from './lab/cache.ts';
-import { debugVmlinux } from './lab/debug-vmlinux.ts';
-import { comparedKernels, kernelNames, labKernel, peer, rawVmcore } from './lab/lab.ts';
+import { crashOutput } from './lab/crash-output.ts';
+import { comparedKernels, kernelNames, rawVmcore } from './lab/lab.ts';
 
 /** Those of which Debian 12 has the debug information. */
 const described = comparedKernels().filter((name) => kernelNames.includes(name));
@@ -170,20 +167,7 @@ describe.each(described)('kernel %s', (name) => {
       // After it crash takes every address for one of a process.
       'struct -u list_head 0x400000',
     ];
-    const vmlinux = await debugVmlinux(await labKernel(name));
-    const crash = await peer('crash');
-    output = await withTemporaryDirectory(async (directory) => {
-      const script = join(directory, 'commands');
-      const marked = lines.flatMap((command) => [`!echo "@@ ${command}"`, command]);
-      writeFileSync(script, [...marked, 'q', ''].join('\n'));
-      const { stdout } = await crash.run(['-s', '-i', script, vmlinux, path], { timeout: 600_000 });
-      return new Map(
-        stdout
-          .split(/^@@ /m)
-          .slice(1)
-          .map((part) => [part.slice(0, part.indexOf('\n')), part.slice(part.indexOf('\n') + 1)]),
-      );
-    });
+    output = await crashOutput(name, path, lines);
   });
   afterAll(() => dump?.close());
 

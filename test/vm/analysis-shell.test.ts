@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { crashOutput, markedCommands, outputByCommand } from './lab/crash-output.ts';
 import { debugVmlinux } from './lab/debug-vmlinux.ts';
 import { comparedKernels, kernelNames, labKernel, peer, rawVmcore } from './lab/lab.ts';
 
@@ -111,14 +112,12 @@ describe.each(described)('the shell on kernel %s', (name) => {
     vmcore = await rawVmcore(name);
     vmlinux = await debugVmlinux(await labKernel(name));
     const script = join(directory, 'commands');
-    const commands = [...same, ...different].flatMap((command) => [`!echo "@@ ${command}"`, command]);
-    writeFileSync(script, [...commands, 'q', ''].join('\n'));
-    const crash = await peer('crash');
-    const { stdout } = await crash.run(['-s', '-i', script, vmlinux, vmcore], { timeout: 600_000 });
-    theirs = partsOf(stdout);
+    const commands = [...same, ...different];
+    writeFileSync(script, markedCommands(commands));
+    theirs = linesByCommand(await crashOutput(name, vmcore, commands));
     const own = run('crash', '-s', '-i', script, vmcore, vmlinux);
     expect(own.stderr).toBe('');
-    ours = partsOf(own.stdout);
+    ours = linesByCommand(outputByCommand(own.stdout));
   });
   afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -263,14 +262,8 @@ describe.each(described)('the shell on kernel %s', (name) => {
 });
 
 /** What each command printed, without empty lines around it and spaces at the ends of lines. */
-function partsOf(text: string): Map<string, string[]> {
-  return new Map(
-    text
-      .split(/^@@ /m)
-      .slice(1)
-      .map((part) => [part.slice(0, part.indexOf('\n')), linesOf(part.slice(part.indexOf('\n') + 1))]),
-  );
-}
+const linesByCommand = (output: ReadonlyMap<string, string>): Map<string, string[]> =>
+  new Map([...output].map(([command, text]) => [command, linesOf(text)]));
 
 const linesOf = (text: string): string[] =>
   text

@@ -1,18 +1,11 @@
 // The service on a real Debian: package installed, `systemctl enable --now kdump`, crash, reboot, and what is there then.
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { verify } from '../../src/dump/verify.ts';
-import { onlyDump, type RoadResult, walkRoad } from './lab/debian/road.ts';
+import { onlyDump } from './lab/debian/road.ts';
+import { roadWalker } from './lab/debian/walker.ts';
 
-const roads: RoadResult[] = [];
-afterAll(async () => {
-  for (const road of roads) await road.remove();
-});
-const walk: typeof walkRoad = async (options) => {
-  const road = await walkRoad(options);
-  roads.push(road);
-  return road;
-};
+const walk = roadWalker();
 
 describe('with nothing but the defaults', () => {
   test('a crash is saved below /var/crash, and status tells the story', async () => {

@@ -12,9 +12,9 @@ const inTree = [
   'set -e',
   'tree=$1; work=$2; root=$2/root; shift 2',
   'mkdir "$root"; mount -t tmpfs tmpfs "$root"',
-  'mkdir "$root/usr" "$root/etc" "$root/dev" "$root/proc" "$root/tmp" "$root/work"',
+  'mkdir "$root/usr" "$root/etc" "$root/dev" "$root/proc" "$root/tmp" "$root/mnt"',
   'ln -s usr/lib usr/lib64 usr/bin usr/sbin "$root"',
-  'mount --bind "$tree/usr" "$root/usr"; mount --bind "$tree/etc" "$root/etc"; mount --bind "$work" "$root/work"',
+  'mount --bind "$tree/usr" "$root/usr"; mount --bind "$tree/etc" "$root/etc"; mount --bind "$work" "$root/mnt"',
   'mount --rbind /dev "$root/dev"; mount -t proc proc "$root/proc"',
   'HOME=/tmp exec chroot "$root" "$@"',
 ].join('\n');
@@ -60,13 +60,13 @@ export async function drawPage(
             ? ['--blink-settings=preferredColorScheme=0']
             : ['--blink-settings=preferredColorScheme=1']),
           ...what,
-          'file:///work/page.html',
+          'file:///mnt/page.html',
         ],
         { timeout: 120_000 },
       );
     };
     const dom = await draw(['--dump-dom']);
-    const messages = await draw(['--screenshot=/work/page.png']);
+    const messages = await draw(['--screenshot=/mnt/page.png']);
     return { dom, picture: readFileSync(join(directory, 'page.png')), messages };
   });
 }

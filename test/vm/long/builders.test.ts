@@ -2,17 +2,14 @@
 // and what is there afterwards.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { verify } from '../../../src/dump/verify.ts';
-import { onlyDump, type RoadResult, walkRoad } from '../lab/debian/road.ts';
-
-const roads: RoadResult[] = [];
-afterAll(async () => {
-  for (const road of roads) await road.remove();
-});
+import { onlyDump } from '../lab/debian/road.ts';
+import { roadWalker } from '../lab/debian/walker.ts';
 
 /** Seconds, of which a slow guest takes most to build an image of dracut's. */
 const deadline = 1200;
+const walk = roadWalker({ deadline, memory: 2048 });
 
 test.each([
   ['own', '6.12', /kdump: .* capture kernel is up/],
@@ -21,15 +18,12 @@ test.each([
 ] as const)(
   'image_builder %s, kernel %s: a crash is saved on the root file system, and status tells the story',
   async (builder, kernel, said) => {
-    const road = await walkRoad({
+    const road = await walk({
       kernel,
       conf: `image_builder ${builder}\npath /var/crash\n`,
       prepare: 'mkdir -p /var/crash',
       beforeCrash: builder === 'dracut' ? 'lsinitrd /var/lib/kdump/images/*.img >/disk/results/content' : '',
-      deadline,
-      memory: 2048,
     });
-    roads.push(road);
     expect(road.said('enable').status).toBe(0);
     expect(road.said('status')).toMatchObject({ status: 0 });
     expect(road.log).toMatch(said);

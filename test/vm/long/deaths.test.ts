@@ -3,44 +3,16 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
-import { buildReport, hasFailed, type Part, type Report } from '../../../src/crash/report/build.ts';
+import { describe, expect, test } from 'vitest';
 import { renderReport } from '../../../src/crash/report/render.ts';
 import { BugTable } from '../../../src/crash/triage/bug-table.ts';
 import { withoutPrefix } from '../../../src/crash/triage/reason.ts';
-import type { Triage } from '../../../src/crash/triage/triage.ts';
-import { openSource } from '../../../src/dump/input/open.ts';
-import type { DumpSource } from '../../../src/dump/input/source.ts';
-import { type Kernel, openKernel } from '../../../src/kernel/kernel.ts';
-import { openKernelMemory } from '../../../src/kernel/open.ts';
 import { drawPage } from '../lab/browser.ts';
 import { crashedGuest, type Death, deathNames } from '../lab/crashes/crashes.ts';
 import { kernelNames } from '../lab/lab.ts';
+import { made, storyTeller } from '../lab/told.ts';
 
-const opened: DumpSource[] = [];
-afterAll(() => {
-  for (const dump of opened) dump.close();
-});
-
-function look(path: string): { kernel: Kernel; report: Report; triage: Triage } {
-  const dump = openSource([path]);
-  opened.push(dump);
-  const memory = openKernelMemory(dump.arch!, dump.vmcoreinfo!, dump, dump.segments);
-  const kernel = openKernel(memory, { notes: dump.notes });
-  const report = buildReport(kernel, {
-    paths: [path],
-    format: 'kdump-compressed',
-    dumpLevel: dump.made?.dumpLevel,
-    incomplete: false,
-    vmcoreinfo: dump.vmcoreinfo!,
-  });
-  return { kernel, report, triage: made(report.crash) };
-}
-
-function made<T extends object>(part: Part<T>): T {
-  if (hasFailed(part)) throw new Error(part.failed);
-  return part;
-}
+const look = storyTeller();
 
 const how = '/sys/module/kdump_lab/parameters/how';
 const nullPointer = { class: 'null-pointer', address: '0xe8', access: 'write' } as const;

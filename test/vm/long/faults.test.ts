@@ -9,22 +9,15 @@ import { openFileSink } from '../../../src/dump/output/file-sink.ts';
 import { salvage } from '../../../src/dump/salvage.ts';
 import { verify } from '../../../src/dump/verify.ts';
 import { type DebianGuest, startDebian } from '../lab/debian/guest.ts';
-import { debianPackage, onlyDump, type RoadResult, walkRoad } from '../lab/debian/road.ts';
+import { debianPackage, onlyDump, type RoadResult } from '../lab/debian/road.ts';
+import { roadWalker } from '../lab/debian/walker.ts';
 
-const roads: RoadResult[] = [];
+const walk = roadWalker({ deadline: 840 });
 let scratch: string;
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'kdump-faults-'));
 });
-afterAll(async () => {
-  for (const road of roads) await road.remove();
-  rmSync(scratch, { recursive: true, force: true });
-});
-const walk: typeof walkRoad = async (options) => {
-  const road = await walkRoad({ deadline: 840, ...options });
-  roads.push(road);
-  return road;
-};
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const panicLine = 'Kernel panic - not syncing: sysrq triggered crash';
 const amount = String.raw`[\d.]+ [KM]iB of about [\d.]+ MiB`;

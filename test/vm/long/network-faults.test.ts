@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { verify } from '../../../src/dump/verify.ts';
 import type { DebianGuest } from '../lab/debian/guest.ts';
-import { onlyDump, type RoadOptions, type RoadResult, walkRoad } from '../lab/debian/road.ts';
+import { onlyDump, type RoadOptions, type RoadResult } from '../lab/debian/road.ts';
 import { type Server, startServer } from '../lab/debian/server.ts';
+import { roadWalker } from '../lab/debian/walker.ts';
 import { repository } from '../lab/images.ts';
 
 /** Seconds for a road with all its waits, and for the server that serves them all. */
@@ -32,7 +33,6 @@ sed -i 's#^restrict #command="sh /usr/local/bin/kdump-receive /srv/dumps",restri
 vi.setConfig({ testTimeout: 1_500_000 });
 
 let server: Server;
-const roads: RoadResult[] = [];
 beforeAll(async () => {
   server = await startServer({ prepare, deadline: serverDeadline });
 });
@@ -40,15 +40,12 @@ afterEach(async () => {
   await server.plug();
   await server.thaw();
 });
-afterAll(async () => {
-  for (const road of roads) await road.remove();
-  await server?.remove();
-});
+afterAll(() => server?.remove());
+const walkOn = roadWalker({ deadline });
 
 /** A road with the server's network; the machine was armed on it, whatever became of the dump. */
 async function walk(options: RoadOptions): Promise<RoadResult> {
-  const road = await walkRoad({ deadline, network: server.network, ...options });
-  roads.push(road);
+  const road = await walkOn({ network: server.network, ...options });
   expect(road.said('enable')).toMatchObject({ status: 0 });
   return road;
 }

@@ -4,18 +4,11 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verify } from '../../../src/dump/verify.ts';
-import { onlyDump, type RoadResult, walkRoad } from '../lab/debian/road.ts';
+import { onlyDump } from '../lab/debian/road.ts';
 import { type Server, startServer } from '../lab/debian/server.ts';
+import { roadWalker } from '../lab/debian/walker.ts';
 
-const roads: RoadResult[] = [];
-afterAll(async () => {
-  for (const road of roads) await road.remove();
-});
-const walk: typeof walkRoad = async (options) => {
-  const road = await walkRoad(options);
-  roads.push(road);
-  return road;
-};
+const walk = roadWalker();
 
 /** What a directory of the server holds. */
 async function savedOnServer(server: Server, directory: string, into: string): Promise<string> {
