@@ -21,6 +21,8 @@ export type MachineOptions = {
   cpu?: string;
   balloon?: boolean;
   vga?: boolean;
+  /** Puts in what there are no words for here, before the machine runs. */
+  equip?: (qmp: Qmp) => Promise<void>;
   /** Seconds after which the machine is ended, whatever it does. */
   deadline: number;
 };
@@ -50,6 +52,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     ...options.disks.flatMap((disk) => ['-drive', `file=${disk},format=raw,if=virtio,cache=unsafe`]),
     ...(options.balloon === true ? ['-device', 'virtio-balloon-pci'] : []),
     ...(options.vga === true ? ['-device', 'VGA'] : []),
+    // It waits for the control socket, and for what comes through it.
+    '-S',
   ];
   // The machine dies with its owner, also when that one is killed and the deadline below with it.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
@@ -115,6 +119,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
         throw console.error('QEMU did not start');
       }),
     ]);
+    await options.equip?.(qmp);
+    await qmp.execute('cont');
   } catch (error) {
     await stop();
     throw error;

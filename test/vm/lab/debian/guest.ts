@@ -8,6 +8,7 @@ import { type KernelName, labKernel } from '../kernels.ts';
 import { connectNetwork, type NetworkEnd } from '../network.ts';
 import { check } from '../process.ts';
 import { type Machine, startMachine } from '../qemu.ts';
+import type { Qmp } from '../qmp.ts';
 import { bootImage } from './boot-image.ts';
 import { debianRoot } from './root.ts';
 
@@ -72,8 +73,8 @@ export async function startDebian(options: DebianOptions): Promise<DebianGuest> 
   const lab = join(directory, 'lab.img');
   const more = (options.disks ?? []).map((_, index) => join(directory, `disk${index}.img`));
 
-  const start = async (): Promise<Machine> => {
-    const started = await startMachine({
+  const start = (): Promise<Machine> =>
+    startMachine({
       kernel: kernel.vmlinuz,
       initrd,
       append: commandLine(options),
@@ -81,15 +82,8 @@ export async function startDebian(options: DebianOptions): Promise<DebianGuest> 
       disks: [root, lab],
       deadline: options.deadline ?? 300,
       ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
+      equip: (qmp) => equip(qmp, more, options.network),
     });
-    try {
-      await equip(started, more, options.network);
-    } catch (error) {
-      await started.stop();
-      throw error;
-    }
-    return started;
-  };
 
   let machine: Machine;
   try {
@@ -157,11 +151,8 @@ function commandLine(options: DebianOptions): string {
   ].join(' ');
 }
 
-/** Puts in what startMachine has no words for, and begins anew, so that the firmware finds it in its place. */
-async function equip(machine: Machine, disks: readonly string[], network: NetworkEnd | undefined) {
-  if (disks.length === 0 && network === undefined) return;
-  const { qmp } = machine;
-  await qmp.execute('stop');
+/** Puts in the disks, which can be pulled and slowed, and the network. */
+async function equip(qmp: Qmp, disks: readonly string[], network: NetworkEnd | undefined) {
   for (const [index, filename] of disks.entries()) {
     const id = `disk${index}`;
     await qmp.execute('blockdev-add', {
@@ -173,6 +164,4 @@ async function equip(machine: Machine, disks: readonly string[], network: Networ
     await qmp.execute('device_add', { driver: 'virtio-blk-pci', id, drive: id });
   }
   if (network !== undefined) await connectNetwork(qmp, network);
-  await qmp.execute('system_reset');
-  await qmp.execute('cont');
 }
