@@ -21,6 +21,10 @@ export type MachineOptions = {
   cpu?: string;
   balloon?: boolean;
   vga?: boolean;
+  /** Room for a processor and for memory that are put in while the machine runs. */
+  hotplug?: boolean;
+  /** Other processes of the host may map the machine's memory, as a device of theirs has to. */
+  sharedMemory?: boolean;
   /** Puts in what there are no words for here, before the machine runs. */
   equip?: (qmp: Qmp) => Promise<void>;
   /** Seconds after which the machine is ended, whatever it does. */
@@ -43,9 +47,20 @@ const silenceBound = 60;
 export async function startMachine(options: MachineOptions): Promise<Machine> {
   const directory = mkdtempSync(join(tmpdir(), 'kdump-qemu-'));
   const socket = join(directory, 'qmp');
+  const cpus = options.cpus ?? 2;
   const args = [
-    ...['-accel', 'tcg', '-cpu', options.cpu ?? 'qemu64', '-smp', String(options.cpus ?? 2)],
-    ...['-m', String(options.memory), '-nodefaults', '-no-user-config', '-display', 'none'],
+    ...['-accel', 'tcg', '-cpu', options.cpu ?? 'qemu64'],
+    ...['-smp', options.hotplug === true ? `${cpus},maxcpus=${cpus + 1}` : String(cpus)],
+    ...['-m', `${options.memory}${options.hotplug === true ? `,slots=1,maxmem=${2 * options.memory}M` : ''}`],
+    ...(options.sharedMemory === true
+      ? [
+          '-object',
+          `memory-backend-memfd,id=ram,size=${options.memory}M,share=on`,
+          '-numa',
+          'node,memdev=ram',
+        ]
+      : []),
+    ...['-nodefaults', '-no-user-config', '-display', 'none'],
     ...['-kernel', options.kernel, '-initrd', options.initrd, '-append', options.append],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
     ...['-qmp', `unix:${socket},server=on,wait=off`],

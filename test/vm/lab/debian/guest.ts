@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Console, ConsoleLine } from '../console.ts';
 import { type DiskFiles, makeDisk, readDisk } from '../disk.ts';
+import { plugMemory, plugProcessor } from '../hotplug.ts';
 import { type KernelName, labKernel } from '../kernels.ts';
 import { connectNetwork, type NetworkEnd } from '../network.ts';
 import { check } from '../process.ts';
 import { type Machine, startMachine } from '../qemu.ts';
 import type { Qmp } from '../qmp.ts';
+import { shareDirectory } from '../shared-directory.ts';
 import { bootImage } from './boot-image.ts';
 import { debianRoot } from './root.ts';
 
@@ -33,6 +35,12 @@ export type DebianOptions = {
   memory?: number;
   cpus?: number;
   network?: NetworkEnd;
+  /** A directory of the host that the guest can mount: `mount -t virtiofs SHARED directory`. */
+  shared?: string;
+  /** A hardware watchdog, i6300esb, which resets the machine. */
+  watchdog?: boolean;
+  /** Room for plugProcessor() and plugMemory(). */
+  hotplug?: boolean;
   /** Seconds for everything between two starts of the machine. */
   deadline?: number;
 };
@@ -53,6 +61,9 @@ export type DebianGuest = {
   pullDisk(index: number): Promise<void>;
   /** Bytes a second that one of the `disks` writes from now on; 0 for as many as it can. */
   slowDisk(index: number, rate: number): Promise<void>;
+  /** Puts in one more processor, and a module of memory of so many MiB. */
+  plugProcessor(): Promise<void>;
+  plugMemory(size: number): Promise<void>;
   /**
    * Copies a directory to the host, when the machine is off.
    * @param disk `root`, `lab`, or the place among the `disks`, if it holds ext4
@@ -82,7 +93,9 @@ export async function startDebian(options: DebianOptions): Promise<DebianGuest> 
       disks: [root, lab],
       deadline: options.deadline ?? 300,
       ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
-      equip: (qmp) => equip(qmp, more, options.network),
+      hotplug: options.hotplug === true,
+      sharedMemory: options.shared !== undefined,
+      equip: (qmp) => equip(qmp, more, options),
     });
 
   let machine: Machine;
@@ -133,6 +146,8 @@ export async function startDebian(options: DebianOptions): Promise<DebianGuest> 
       const id = `/machine/peripheral/disk${index}/virtio-backend`;
       await machine.qmp.execute('block_set_io_throttle', { id, ...limits });
     },
+    plugProcessor: () => plugProcessor(machine.qmp),
+    plugMemory: (size) => plugMemory(machine.qmp, size),
     read: (disk, from, into) =>
       readDisk(disk === 'root' ? root : disk === 'lab' ? lab : more[disk]!, from, into),
     remove: async () => {
@@ -151,8 +166,12 @@ function commandLine(options: DebianOptions): string {
   ].join(' ');
 }
 
-/** Puts in the disks, which can be pulled and slowed, and the network. */
-async function equip(qmp: Qmp, disks: readonly string[], network: NetworkEnd | undefined) {
+/** Puts in the disks, which can be pulled and slowed, and what else the guest is to have. */
+async function equip(
+  qmp: Qmp,
+  disks: readonly string[],
+  { network, shared, watchdog }: Pick<DebianOptions, 'network' | 'shared' | 'watchdog'>,
+) {
   for (const [index, filename] of disks.entries()) {
     const id = `disk${index}`;
     await qmp.execute('blockdev-add', {
@@ -164,4 +183,6 @@ async function equip(qmp: Qmp, disks: readonly string[], network: NetworkEnd | u
     await qmp.execute('device_add', { driver: 'virtio-blk-pci', id, drive: id });
   }
   if (network !== undefined) await connectNetwork(qmp, network);
+  if (shared !== undefined) await shareDirectory(qmp, shared);
+  if (watchdog === true) await qmp.execute('device_add', { driver: 'i6300esb', id: 'watchdog' });
 }

@@ -17,7 +17,9 @@ export async function debianPackage(): Promise<string> {
   return repository(built);
 }
 
-export type RoadOptions = Pick<DebianOptions, 'kernel' | 'disks' | 'memory' | 'network' | 'append'> & {
+export type RoadOptions = Partial<
+  Omit<DebianOptions, 'script' | 'files' | 'diskSize' | 'crashkernel' | 'deadline'>
+> & {
   /** Text of /etc/kdump.conf; undefined for a machine without one. */
   conf?: string;
   crashkernel?: string;
@@ -88,34 +90,32 @@ esac
 /** Walks the road. The caller removes what is left of it in every case. */
 export async function walkRoad(options: RoadOptions): Promise<RoadResult> {
   const directory = mkdtempSync(join(tmpdir(), 'kdump-road-'));
+  const { conf, crashkernel = '256M', deadline, whenArmed, during, ...machine } = options;
   const guest = await startDebian({
+    memory: 1024,
+    ...machine,
     script: script(options),
-    crashkernel: options.crashkernel ?? '256M',
+    crashkernel,
     files: {
       'kdump.deb': await debianPackage(),
-      ...(options.conf === undefined ? {} : { 'kdump.conf': { text: options.conf } }),
+      ...(conf === undefined ? {} : { 'kdump.conf': { text: conf } }),
     },
-    memory: options.memory ?? 1024,
-    deadline: options.deadline ?? 420,
-    ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
-    ...(options.disks === undefined ? {} : { disks: options.disks }),
-    ...(options.network === undefined ? {} : { network: options.network }),
-    ...(options.append === undefined ? {} : { append: options.append }),
+    deadline: deadline ?? 420,
   });
   const remove = async () => {
     await guest.remove();
     rmSync(directory, { recursive: true, force: true });
   };
   try {
-    if (options.whenArmed !== undefined) {
-      await guest.says(/\blab: host please/, options.deadline ?? 480);
-      await options.whenArmed(guest);
+    if (whenArmed !== undefined) {
+      await guest.says(/\blab: host please/, deadline ?? 480);
+      await whenArmed(guest);
     }
-    if (options.during !== undefined) {
-      await guest.console.waitFor(options.during.says, options.deadline ?? 600);
-      await options.during.act(guest);
+    if (during !== undefined) {
+      await guest.console.waitFor(during.says, deadline ?? 600);
+      await during.act(guest);
     }
-    await guest.finished(options.deadline ?? 400);
+    await guest.finished(deadline ?? 400);
     const results = join(directory, 'results');
     await guest.read('lab', '/results', results);
     const read = (name: string) => readFileSync(join(results, name), 'utf8');
