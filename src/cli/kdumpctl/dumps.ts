@@ -1,9 +1,9 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { readSettings } from '../../kdump/config/settings.ts';
-import { listDumps, readDump } from '../../kdump/dumps/list.ts';
+import { listAllDumps, readDump } from '../../kdump/dumps/list.ts';
 import { type DumpPlace, dumpPlaces } from '../../kdump/dumps/places.ts';
-import { byTime, type SavedDump, withoutCopies } from '../../kdump/dumps/saved-dump.ts';
+import type { SavedDump } from '../../kdump/dumps/saved-dump.ts';
 import { savesOfArmed, stateDirectory } from '../../kdump/service/state.ts';
 import { KdumpError } from '../../lib/errors.ts';
 
@@ -26,9 +26,8 @@ export function findDumps({ root, directory }: Omit<Where, 'json'>): {
   unseen: DumpPlace[];
 } {
   const places = directory === undefined ? allPlaces(root) : [{ target: '', directory }];
-  const directories = new Set(places.map((place) => place.directory).filter((path) => path !== null));
   return {
-    dumps: withoutCopies([...directories].flatMap((path) => listDumps(path)).sort(byTime)),
+    dumps: listAllDumps(places),
     unseen: places.filter((place) => place.directory === null),
   };
 }

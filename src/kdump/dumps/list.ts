@@ -2,7 +2,8 @@ import { closeSync, fstatSync, lstatSync, openSync, readdirSync, readFileSync, r
 import { join } from 'node:path';
 import { type DumpReport, findPanicLine } from '../capture/report.ts';
 import { readNames } from './layouts.ts';
-import { byTime, type SavedDump } from './saved-dump.ts';
+import type { DumpPlace } from './places.ts';
+import { byTime, type SavedDump, withoutCopies } from './saved-dump.ts';
 
 /** A dump.json is kilobytes; what is larger was not written by us. */
 const largestReport = 4 << 20;
@@ -19,6 +20,12 @@ export function listDumps(directory: string): SavedDump[] {
     .map((name) => readDump(directory, name))
     .filter((dump) => dump !== undefined)
     .sort(byTime);
+}
+
+/** The dumps of several places, each once, oldest first; without accounts of those that are themselves among them. */
+export function listAllDumps(places: readonly Pick<DumpPlace, 'directory'>[]): SavedDump[] {
+  const directories = new Set(places.map(({ directory }) => directory).filter((path) => path !== null));
+  return withoutCopies([...directories].flatMap(listDumps).sort(byTime));
 }
 
 function directoriesIn(directory: string): string[] {

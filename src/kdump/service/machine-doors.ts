@@ -7,9 +7,8 @@ import { lockFile } from '../../system/file-lock.ts';
 import { hasSelinux, relabel } from '../../system/selinux.ts';
 import { recoverRaw } from '../capture/targets/recover-raw.ts';
 import { addReport } from '../dumps/add-report.ts';
-import { listDumps } from '../dumps/list.ts';
+import { listAllDumps } from '../dumps/list.ts';
 import { dumpPlaces } from '../dumps/places.ts';
-import { byTime } from '../dumps/saved-dump.ts';
 import { inputsChangedSince } from '../image/inputs.ts';
 import { prepareImage } from '../image/prepare.ts';
 import type { ServiceDoors } from './doors.ts';
@@ -34,11 +33,7 @@ export function machineServiceDoors(root = '/'): ServiceDoors {
     readFacts: (kernel, initrd, request) => readLoadFacts(root, kernel, initrd, request),
     prepareImage: (settings, options) => prepareImage(settings, { ...options, keep: armedImage(directory) }),
     changedInputs: inputsChangedSince,
-    findDumps: (saves) => {
-      const places = saves.flatMap((each) => dumpPlaces(each, root)).map((place) => place.directory);
-      const directories = new Set(places.filter((path) => path !== null));
-      return [...directories].flatMap((path) => listDumps(path)).sort(byTime);
-    },
+    findDumps: (saves) => listAllDumps(saves.flatMap((each) => dumpPlaces(each, root))),
     recoverRaw: (device, path) => recoverRaw(device, path)?.directory ?? null,
     relabel: (directories) => {
       if (hasSelinux(root)) relabel(directories);

@@ -12,17 +12,25 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
+const old: Saves = { ...settings, targets: [{ kind: 'directory', path: '/old' }] };
+const found = () =>
+  machineServiceDoors(root)
+    .findDumps([settings, old, old])
+    .map(({ directory }) => directory.slice(root.length));
+const putDump = (place: string, report: object): string =>
+  put(root, `${place}/dump.json`, JSON.stringify({ format: 1, state: 'complete', host: 'box', ...report }));
+
 test('dumps are found where the settings say, and where the machine as it was armed has saved them, each once', () => {
-  const places = { '/var/crash/now': '2026-03-04', '/old/before': '2026-03-03', '/old/after': '2026-03-05' };
-  for (const [place, day] of Object.entries(places))
-    put(
-      root,
-      `${place}/dump.json`,
-      JSON.stringify({ format: 1, state: 'complete', crashTime: `${day}T05:06:07Z` }),
-    );
-  const old: Saves = { ...settings, targets: [{ kind: 'directory', path: '/old' }] };
-  const found = machineServiceDoors(root).findDumps([settings, old, old]);
-  expect(found.map(({ directory }) => directory)).toEqual(
-    ['/old/before', '/var/crash/now', '/old/after'].map((place) => join(root, place)),
-  );
+  putDump('/var/crash/now', { crashTime: '2026-03-04T05:06:07Z' });
+  putDump('/old/before', { crashTime: '2026-03-03T05:06:07Z' });
+  putDump('/old/after', { crashTime: '2026-03-05T05:06:07Z' });
+  expect(found()).toEqual(['/old/before', '/var/crash/now', '/old/after']);
+});
+
+test('the account of a dump that is there itself is no dump of its own', () => {
+  const crashTime = '2026-03-04T05:06:07Z';
+  putDump('/var/lib/kdump/crashes/a', { crashTime, copy: true });
+  expect(found()).toEqual(['/var/lib/kdump/crashes/a']);
+  putDump('/old/a', { crashTime });
+  expect(found()).toEqual(['/old/a']);
 });

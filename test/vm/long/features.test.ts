@@ -3,14 +3,16 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openSource } from '../../../src/dump/input/open.ts';
 import { verify } from '../../../src/dump/verify.ts';
-import { openDump } from '../../../src/library/open-dump.ts';
 import type { DebianGuest } from '../lab/debian/guest.ts';
 import { onlyDump, type RoadResult } from '../lab/debian/road.ts';
 import { roadWalker } from '../lab/debian/walker.ts';
 import { sharedTag } from '../lab/shared-directory.ts';
+import { storyTeller } from '../lab/told.ts';
 
 const walk = roadWalker({ deadline: 840 });
+const look = storyTeller();
 let scratch: string;
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'kdump-features-'));
@@ -74,13 +76,11 @@ describe('memory and a processor that came later are in the dump', () => {
     expect(reloads(road)).toBeLessThanOrEqual(2 * fewest);
     const { path, report } = onlyDump(await copyOf(road, 'root', '/var/crash'));
     expect(report).toMatchObject({ state: 'complete', errors: [] });
-    const dump = openDump(join(path, 'vmcore'));
-    try {
-      expect(dump.physical.maxPfn(4096)).toBeGreaterThan(plugged);
-      expect(dump.kernel.cpus).toHaveLength(3);
-    } finally {
-      dump.close();
-    }
+    const vmcore = join(path, 'vmcore');
+    const source = openSource([vmcore]);
+    expect(source.maxPfn(4096)).toBeGreaterThan(plugged);
+    source.close();
+    expect(look(vmcore).kernel.cpus.map(({ cpu }) => cpu)).toEqual([0, 1, 2]);
   });
 });
 
