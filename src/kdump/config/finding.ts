@@ -1,3 +1,5 @@
+import { printable } from '../../lib/printable.ts';
+
 /** Something that is wrong, or worth knowing, about a setting: where, what, and what to do about it. */
 export type Finding = {
   readonly severity: 'error' | 'warning';
@@ -13,10 +15,10 @@ export type Finding = {
   readonly fix?: string;
 };
 
-/** `FILE:LINE:COLUMN: error: SENTENCE`, and the fix in a line of its own. */
+/** `FILE:LINE:COLUMN: error: SENTENCE`, and the fix in a line of its own; fit for a terminal whatever the file holds. */
 export function describeFinding({ severity, file, line, column, message, fix }: Finding): string {
   const place = [file, ...(line > 0 ? [line] : []), ...(column > 0 ? [column] : [])].join(':');
-  return `${place}: ${severity}: ${message}${fix === undefined ? '' : `\n  ${fix}`}`;
+  return printable(`${place}: ${severity}: ${message}${fix === undefined ? '' : `\n  ${fix}`}`);
 }
 
 export const isError = ({ severity }: Finding): boolean => severity === 'error';

@@ -1,14 +1,5 @@
+import { printable } from '../../lib/printable.ts';
 import { type SavedDump, whereOf } from './saved-dump.ts';
-
-/**
- * Text that came out of a crashed kernel or off a shared directory, for a terminal: control characters, which could
- * move its cursor or worse, stand as \x… .
- */
-export const printable = (text: string): string =>
-  text.replace(
-    /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g,
-    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
 
 /** The dumps as a table: time, state, size, name, and what happened. */
 export function describeList(dumps: readonly SavedDump[]): string {

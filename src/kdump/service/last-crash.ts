@@ -1,4 +1,5 @@
-import { printable, whyNotWhole } from '../dumps/describe.ts';
+import { printable } from '../../lib/printable.ts';
+import { whyNotWhole } from '../dumps/describe.ts';
 import { type DumpPlace, dumpPlaces } from '../dumps/places.ts';
 import { whereOf } from '../dumps/saved-dump.ts';
 import { forgetBoots, unendedBoots } from './boots.ts';

@@ -65,7 +65,8 @@ export function makeDirectory(capture: Capture): void {
   const { testId } = machine.boot;
   currentResult(capture).directory = capture.directory;
   if (testId !== null) target.writeFile(testStatusName, testStatus('fail', testId));
-  log.say(`saving to ${capture.directory} on ${target.name}`);
+  // A partition has no directories.
+  log.say(`saving to ${capture.directory === '' ? '' : `${capture.directory} on `}${target.name}`);
 }
 
 /** HOST-YYYY-MM-DD-HH:MM:SS in UTC, of the crash where its time is known; or the name by which a test looks for it. */

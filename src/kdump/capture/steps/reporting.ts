@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KdumpError } from '../../../lib/errors.ts';
-import { printable } from '../../dumps/describe.ts';
+import { printable } from '../../../lib/printable.ts';
 import { type Capture, sampleMemory } from '../context.ts';
 import { reportNames, summaryIn } from '../crash-report.ts';
 import { reportSeconds } from './bounds.ts';

@@ -1,5 +1,6 @@
+import { printable } from '../../../lib/printable.ts';
 import type { DumpReport } from '../../capture/report.ts';
-import { formatBytes, printable } from '../../dumps/describe.ts';
+import { formatBytes } from '../../dumps/describe.ts';
 import { words } from './guest.ts';
 
 export type Verdict = {
