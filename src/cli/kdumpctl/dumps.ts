@@ -4,7 +4,7 @@ import { readSettings } from '../../kdump/config/settings.ts';
 import { listAllDumps, readDump } from '../../kdump/dumps/list.ts';
 import { type DumpPlace, dumpPlaces } from '../../kdump/dumps/places.ts';
 import type { SavedDump } from '../../kdump/dumps/saved-dump.ts';
-import { savesOfArmed, stateDirectory } from '../../kdump/service/state.ts';
+import { namesOf, type Saves, savesOfArmed, stateDirectory } from '../../kdump/service/state.ts';
 import { KdumpError } from '../../lib/errors.ts';
 
 /** What list and show are both told. */
@@ -20,21 +20,31 @@ export const whereOptions = (yargs: Argv) =>
     .option('root', { type: 'string', default: '/', describe: 'the root below which the files lie' })
     .option('json', { type: 'boolean', default: false, describe: 'print JSON' });
 
+type Found = { dumps: SavedDump[]; unseen: DumpPlace[] };
+
 /** The dumps that can be seen from here, oldest first, and the places that cannot be looked into. */
-export function findDumps({ root, directory }: Omit<Where, 'json'>): {
-  dumps: SavedDump[];
-  unseen: DumpPlace[];
-} {
-  const places = directory === undefined ? allPlaces(root) : [{ target: '', directory }];
-  return {
-    dumps: listAllDumps(places),
-    unseen: places.filter((place) => place.directory === null),
-  };
+export function findDumps({ root, directory }: Omit<Where, 'json'>): Found {
+  return foundIn(directory === undefined ? placesOf(allSaves(root), root) : [{ target: '', directory }]);
 }
 
-/** Where the settings have dumps saved, and where the machine as it is armed does: one of them may be wrong by now. */
-function allPlaces(root: string): DumpPlace[] {
-  const saves = [readSettings(root).settings, ...savesOfArmed(join(root, stateDirectory))];
+/** Those of this machine, where others may save theirs, too. */
+export function findOwnDumps(root: string): Found {
+  const saves = allSaves(root);
+  return foundIn(placesOf(saves, root), namesOf(saves));
+}
+
+const foundIn = (places: readonly DumpPlace[], names?: readonly string[]): Found => ({
+  dumps: listAllDumps(places, names),
+  unseen: places.filter((place) => place.directory === null),
+});
+
+/** How the settings have dumps saved, and how the machine as it is armed does: one of them may be wrong by now. */
+const allSaves = (root: string): Saves[] => [
+  readSettings(root).settings,
+  ...savesOfArmed(join(root, stateDirectory)),
+];
+
+function placesOf(saves: readonly Saves[], root: string): DumpPlace[] {
   const places = saves.flatMap((each) => dumpPlaces(each, root));
   return places.filter(
     ({ target, directory }, index) =>

@@ -1,4 +1,3 @@
-import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Argv } from 'yargs';
 import { readSettings } from '../../kdump/config/settings.ts';
@@ -11,7 +10,7 @@ import { askElsewhere } from '../../kdump/trial/ask-elsewhere.ts';
 import { localTargetDoors } from '../../kdump/trial/target-test/local-doors.ts';
 import { settleTest } from '../../kdump/trial/test-result.ts';
 import { describeError } from '../../lib/errors.ts';
-import { findDumps } from './dumps.ts';
+import { findOwnDumps } from './dumps.ts';
 import type { VerbModule } from './verb.ts';
 
 export const command: VerbModule['command'] = {
@@ -30,7 +29,8 @@ export const command: VerbModule['command'] = {
   handler: async (args) => {
     const { dryRun, state, root } = args as unknown as { dryRun: boolean; state: string; root: string };
     const { settings } = readSettings(root);
-    const { dumps, unseen } = findDumps({ root, directory: undefined });
+    // Dumps of others, where they save theirs, too, are not this machine's news.
+    const { dumps, unseen } = findOwnDumps(root);
     const elsewhere = settings.targets.filter((target) =>
       unseen.some((place) => place.target === describeTarget(target)),
     );
@@ -40,7 +40,7 @@ export const command: VerbModule['command'] = {
       process.stdout.write(`The test ${test.passed ? 'passed' : 'failed'}: ${test.detail}\n`);
 
     const told = readTold(state);
-    const plan = planNotifications(dumps, settings.notifications, told, hostNames(), Date.now());
+    const plan = planNotifications(dumps, settings.notifications, told, Date.now());
     const done: Telling[] = [];
     for (const telling of plan) {
       const { dump, notification } = telling;
@@ -59,10 +59,3 @@ export const command: VerbModule['command'] = {
     if (!dryRun) recordTold(state, told ?? [], done);
   },
 };
-
-/** Names under which this machine's dumps may stand. */
-function hostNames(): string[] {
-  const name = hostname();
-  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
-  return [name, name.split('.')[0]!, ...addresses.map(({ address }) => address)];
-}

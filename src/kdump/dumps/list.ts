@@ -22,10 +22,19 @@ export function listDumps(directory: string): SavedDump[] {
     .sort(byTime);
 }
 
-/** The dumps of several places, each once, oldest first; without accounts of those that are themselves among them. */
-export function listAllDumps(places: readonly Pick<DumpPlace, 'directory'>[]): SavedDump[] {
+/**
+ * The dumps of several places, each once, oldest first; without accounts of those that are themselves among them.
+ * @param names of machines: dumps that say they are of another one are left out
+ */
+export function listAllDumps(
+  places: readonly Pick<DumpPlace, 'directory'>[],
+  names?: readonly string[],
+): SavedDump[] {
   const directories = new Set(places.map(({ directory }) => directory).filter((path) => path !== null));
-  return withoutCopies([...directories].flatMap(listDumps).sort(byTime));
+  const dumps = [...directories]
+    .flatMap(listDumps)
+    .filter(({ host }) => host === null || names === undefined || names.includes(host));
+  return withoutCopies(dumps.sort(byTime));
 }
 
 function directoriesIn(directory: string): string[] {

@@ -21,21 +21,18 @@ export type Telling = { readonly dump: SavedDump; readonly notification: Notific
 const keyOf = ({ dump, notification: { how, to } }: Telling): string => `${dump.name} ${how} ${to}`;
 
 /**
- * What is to be told now: of every dump of this machine, to everybody who is to be told at boot and was not.
+ * What is to be told now: of every dump, to everybody who is to be told at boot and was not.
  * @param told keys of what was told; null when there is no record yet
- * @param host the name under which this machine saves dumps where others save, too; dumps of others are not its news
  * @param now milliseconds since 1970
  */
 export function planNotifications(
   dumps: readonly SavedDump[],
   notifications: readonly Notification[],
   told: readonly string[] | null,
-  hosts: readonly string[],
   now: number,
 ): Telling[] {
   const known = new Set(told);
   return dumps
-    .filter(({ host }) => host === null || hosts.includes(host))
     .filter(({ time }) => told !== null || now - Date.parse(time) <= newsSeconds * 1000)
     .flatMap((dump) =>
       notifications.filter(({ when }) => when === 'boot').map((notification) => ({ dump, notification })),

@@ -1,4 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { appendParameters } from '../../kexec/command-line.ts';
 import type { MachineFacts } from '../../kexec/machine.ts';
@@ -50,7 +51,12 @@ export function settleDesired(
     commandLine,
     kexecArgs: settings.kexecArgs,
     setup: setupDigest(kernel.sha256, image.hash, commandLine),
-    saves: { targets: settings.targets, path: settings.path, report: settings.report },
+    saves: {
+      targets: settings.targets,
+      path: settings.path,
+      report: settings.report,
+      names: [hostname()],
+    },
   };
 }
 

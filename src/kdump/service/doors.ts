@@ -43,7 +43,7 @@ export type ServiceDoors = {
   ): CaptureImage;
   /** Of the files that an image was made of, those that are different now, or gone. */
   changedInputs(inputs: readonly Input[]): readonly string[];
-  /** Dumps that can be seen without mounting anything, each once, the oldest first. */
+  /** Dumps of this machine that can be seen without mounting anything, each once, the oldest first. */
   findDumps(saves: readonly Saves[]): readonly FoundDump[];
   /** Saves what a raw partition holds as a file; its path, or null when it holds no dump. */
   recoverRaw(device: string, directory: string): string | null;

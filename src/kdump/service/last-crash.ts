@@ -4,7 +4,7 @@ import { type DumpPlace, dumpPlaces } from '../dumps/places.ts';
 import { whereOf } from '../dumps/saved-dump.ts';
 import { forgetBoots, unendedBoots } from './boots.ts';
 import type { FoundDump, ServiceDoors } from './doors.ts';
-import { type CrashRecord, readState, type Saves, updateState } from './state.ts';
+import { type CrashRecord, readState, type Saves, type ServiceState, updateState } from './state.ts';
 
 /** What a boot sees when it looks for dumps for the first time. */
 export type FirstLook = {
@@ -55,6 +55,7 @@ export function findLastCrash(
     updateState(doors.directory, {
       looked: { bootId, dumps: look.dumps.map(({ directory }) => directory) },
       ...(found === null ? {} : { lastCrash: found }),
+      ...(newest === undefined ? {} : provenBy(newest, readState(doors.directory))),
     });
     forgetBoots(doors.directory, unended);
   } catch (error) {
@@ -62,6 +63,14 @@ export function findLastCrash(
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
   }
   return found;
+}
+
+/** A crash that was saved is as good as a test of what was armed then, if that still is what is armed. */
+function provenBy(dump: FoundDump, { armed }: ServiceState): Pick<ServiceState, 'test'> | undefined {
+  if (dump.state !== 'complete' || armed === null || Date.parse(armed.since) > Date.parse(dump.time))
+    return undefined;
+  const detail = `${whereOf(dump)}, of a crash`;
+  return { test: { at: dump.time, setup: armed.setup, passed: true, detail } };
 }
 
 const crashOf = (dump: FoundDump, bootId: string | null): CrashRecord => ({

@@ -12,7 +12,7 @@ import { dumpPlaces } from '../dumps/places.ts';
 import { inputsChangedSince } from '../image/inputs.ts';
 import { prepareImage } from '../image/prepare.ts';
 import type { ServiceDoors } from './doors.ts';
-import { readState, stateDirectory } from './state.ts';
+import { namesOf, readState, stateDirectory } from './state.ts';
 
 /** Only root may write there. */
 const lockPath = '/run/kdump-tools.lock';
@@ -33,7 +33,11 @@ export function machineServiceDoors(root = '/'): ServiceDoors {
     readFacts: (kernel, initrd, request) => readLoadFacts(root, kernel, initrd, request),
     prepareImage: (settings, options) => prepareImage(settings, { ...options, keep: armedImage(directory) }),
     changedInputs: inputsChangedSince,
-    findDumps: (saves) => listAllDumps(saves.flatMap((each) => dumpPlaces(each, root))),
+    findDumps: (saves) =>
+      listAllDumps(
+        saves.flatMap((each) => dumpPlaces(each, root)),
+        namesOf(saves),
+      ),
     recoverRaw: (device, path) => recoverRaw(device, path)?.directory ?? null,
     relabel: (directories) => {
       if (hasSelinux(root)) relabel(directories);

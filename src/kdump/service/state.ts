@@ -6,6 +6,7 @@ import { KdumpError } from '../../lib/errors.ts';
 import { writeFileDurably } from '../../system/durable.ts';
 import { testParameter } from '../capture/test-handshake.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
+import { ownNames } from '../dumps/own-names.ts';
 import type { SavedDump } from '../dumps/saved-dump.ts';
 
 /** What the service remembers from one boot to the next, in one file that only root reads. */
@@ -39,12 +40,15 @@ export type ArmedRecord = {
 };
 
 /** Where a set-up saves dumps, and whether with a report. */
-export type Saves = Pick<EffectiveSettings, 'targets' | 'path' | 'report'>;
+export type Saves = Pick<EffectiveSettings, 'targets' | 'path' | 'report'> & {
+  /** Those of the machine when it was armed: a dump may have one that is given up by now. */
+  readonly names?: readonly string[];
+};
 
-/** How a real crash of this machine, made on purpose, went. */
+/** How a real crash of this machine went, made on purpose or not. */
 export type TestRecord = {
   readonly at: string;
-  /** The set-up that was tested. */
+  /** The set-up that was armed then. */
   readonly setup: string;
   readonly passed: boolean;
   /** Where the dump is, or what went wrong. */
@@ -127,6 +131,12 @@ export function savesOfArmed(directory: string): Saves[] {
     throw error;
   }
 }
+
+/** All names that this machine's dumps may have. */
+export const namesOf = (saves: readonly Saves[]): string[] => [
+  ...ownNames(),
+  ...saves.flatMap(({ names = [] }) => names),
+];
 
 const isArmed = (armed: ArmedRecord | null | undefined): boolean =>
   armed === null ||

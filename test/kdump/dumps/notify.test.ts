@@ -29,28 +29,21 @@ afterEach(() => rmSync(directory, { recursive: true }));
 describe('planNotifications', () => {
   it('tells everybody of every dump, once', () => {
     const exec: Notification = { when: 'boot', how: 'exec', to: '/bin/tell' };
-    const plan = planNotifications([dump], [post, atCapture, exec], [], ['box'], soon);
+    const plan = planNotifications([dump], [post, atCapture, exec], [], soon);
     expect(plan).toEqual([
       { dump, notification: post },
       { dump, notification: exec },
     ]);
     recordTold(directory, [], plan.slice(0, 1));
-    expect(planNotifications([dump], [post, exec], readTold(directory), ['box'], soon)).toEqual(
-      plan.slice(1),
-    );
+    expect(planNotifications([dump], [post, exec], readTold(directory), soon)).toEqual(plan.slice(1));
     recordTold(directory, readTold(directory)!, plan.slice(1));
-    expect(planNotifications([dump], [post, exec], readTold(directory), ['box'], soon)).toEqual([]);
+    expect(planNotifications([dump], [post, exec], readTold(directory), soon)).toEqual([]);
   });
 
   it('takes what is old for no news when nothing is recorded, and only then', () => {
-    expect(planNotifications([dump], [post], null, ['box'], soon)).toHaveLength(1);
-    expect(planNotifications([dump], [post], null, ['box'], soon + 2 * day)).toEqual([]);
-    expect(planNotifications([dump], [post], [], ['box'], soon + 2 * day)).toHaveLength(1);
-  });
-
-  it('does not tell of other machines', () => {
-    expect(planNotifications([dump], [post], [], ['other'], soon)).toEqual([]);
-    expect(planNotifications([savedDump({ host: null })], [post], [], ['other'], soon)).toHaveLength(1);
+    expect(planNotifications([dump], [post], null, soon)).toHaveLength(1);
+    expect(planNotifications([dump], [post], null, soon + 2 * day)).toEqual([]);
+    expect(planNotifications([dump], [post], [], soon + 2 * day)).toHaveLength(1);
   });
 
   it('survives a record that is none', () => {

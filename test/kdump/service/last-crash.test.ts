@@ -2,7 +2,8 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as lastCrash from '../../../src/kdump/service/last-crash.ts';
-import { readState, type Saves } from '../../../src/kdump/service/state.ts';
+import { start } from '../../../src/kdump/service/start.ts';
+import { readState, type Saves, untestedSince } from '../../../src/kdump/service/state.ts';
 import { FakeService, put, settings } from './fixture.ts';
 
 let service: FakeService;
@@ -148,4 +149,36 @@ test('raw partitions are looked at, whichever of the targets they are', () => {
   expect(service.reported).toEqual(['/var/crash/saved']);
   saveRaw([{ path: '/var/crash', targets, report: false }], service);
   expect(service.reported).toHaveLength(1);
+});
+
+describe('a crash that was saved', () => {
+  const crashed = (time: string, state: 'complete' | 'incomplete' = 'complete') => {
+    service.bootId = 'boot-2';
+    service.dumps = [{ ...dump('/var/crash/a', state), time }];
+    findLastCrash([settings]);
+  };
+  beforeEach(() => {
+    start(settings, service);
+    findLastCrash([settings]);
+  });
+
+  test('proves what was armed then and still is', () => {
+    const later = new Date(Date.parse(readState(service.directory).armed!.since) + 1000).toISOString();
+    crashed(later, 'incomplete');
+    expect(readState(service.directory).test).toBeNull();
+    service.bootId = 'boot-3';
+    service.dumps.push({ ...dump('/var/crash/b'), time: later });
+    findLastCrash([settings]);
+    expect(readState(service.directory).test).toMatchObject({
+      at: later,
+      passed: true,
+      detail: '/var/crash/b, of a crash',
+    });
+    expect(untestedSince(readState(service.directory))).toBeNull();
+  });
+
+  test('proves nothing of what was armed after it', () => {
+    crashed('2025-12-31T23:59:59.000Z');
+    expect(readState(service.directory).test).toBeNull();
+  });
 });
