@@ -32,5 +32,7 @@ describe('with nothing but the defaults', () => {
       ),
     });
     expect(JSON.parse(road.said('list').text).dumps).toHaveLength(1);
+    // It was a crash like any other, and proves as much as a test.
+    expect(JSON.parse(road.said('status-after-json').text)).toMatchObject({ untestedSince: null });
   });
 });
