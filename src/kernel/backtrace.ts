@@ -1,7 +1,9 @@
 import type { Registers } from './registers.ts';
 import type { StackRange } from './stacks.ts';
 import type { SymbolPlace } from './symbol-table.ts';
-import { type Unwinder, type UnwindState, type UnwindStop, unwindStep } from './unwind.ts';
+import type { Unwinder, UnwindState, UnwindStop } from './unwind.ts';
+import { framePointerStep } from './unwind-frame-pointer.ts';
+import { orcStep } from './unwind-orc.ts';
 
 /** One function of a backtrace. */
 export type Frame = {
@@ -118,4 +120,10 @@ export function stateOfSlot(slot: bigint, ip: bigint, bp: bigint | undefined): U
     previous: undefined,
     certain: true,
   };
+}
+
+/** The state behind a state: its caller, or what was interrupted; or why there is none. */
+function unwindStep(unwinder: Unwinder, state: UnwindState): UnwindState | UnwindStop {
+  if (unwinder.orc !== undefined) return orcStep(unwinder, unwinder.orc, state);
+  return unwinder.framePointers ? framePointerStep(unwinder, state) : { reason: 'no-unwinder' };
 }

@@ -4,8 +4,6 @@ import type { OrcLookup } from './orc-tables.ts';
 import type { Registers } from './registers.ts';
 import type { StackRange } from './stacks.ts';
 import type { SymbolTable } from './symbol-table.ts';
-import { framePointerStep } from './unwind-frame-pointer.ts';
-import { orcStep } from './unwind-orc.ts';
 
 /** Where execution is, and what is known of the registers there. */
 export type UnwindState = {
@@ -56,9 +54,3 @@ export type Unwinder = {
   /** The stack that an address lies on. */
   stackOf(address: bigint): StackRange | undefined;
 };
-
-/** The state behind a state: its caller, or what was interrupted; or why there is none. */
-export function unwindStep(unwinder: Unwinder, state: UnwindState): UnwindState | UnwindStop {
-  if (unwinder.orc !== undefined) return orcStep(unwinder, unwinder.orc, state);
-  return unwinder.framePointers ? framePointerStep(unwinder, state) : { reason: 'no-unwinder' };
-}
