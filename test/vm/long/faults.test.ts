@@ -57,12 +57,17 @@ describe('a target without room', () => {
     expect(files).toEqual([
       'dump.json',
       'kexec-dmesg.log',
+      'report.html',
+      'report.json',
       'vmcore-dmesg.txt',
       'vmcore-failed.txt',
       'vmcore-incomplete',
     ]);
     expect(extractDmesg(join(path, 'vmcore-incomplete'))).toContain('Linux version');
-    expectStory(road, new RegExp(`ended in a crash: /var/crash/.*, incomplete .*no space left.*; ${amount}`));
+    expectStory(
+      road,
+      new RegExp(`ended in a crash: /var/crash/.*, incomplete\\b.*no space left.*; ${amount}`),
+    );
     expect(JSON.parse(road.said('list').text).dumps).toMatchObject([{ state: 'incomplete' }]);
   });
 
@@ -83,7 +88,7 @@ describe('a target without room', () => {
     expect(Number(readFileSync(join(road.results, 'left'), 'utf8'))).toBeGreaterThanOrEqual(15);
     expectStory(
       road,
-      new RegExp(`ended in a crash: /mnt/larger/crash/.*, incomplete .*\\(min_free\\); ${amount}`),
+      new RegExp(`ended in a crash: /mnt/larger/crash/.*, incomplete\\b.*\\(min_free\\); ${amount}`),
     );
   });
 });
@@ -157,7 +162,10 @@ describe('a capture that is ended', () => {
       expect.arrayContaining(['kexec-dmesg.log', 'vmcore-dmesg.txt', 'vmcore-incomplete']),
     );
     expect(readFileSync(join(path, 'kexec-dmesg.log'), 'utf8')).toContain('ended with status 137');
-    expectStory(road, new RegExp(`/mnt/dumps/crash/.*, incomplete .*was killed by signal 9; .*; ${amount}`));
+    expectStory(
+      road,
+      new RegExp(`/mnt/dumps/crash/.*, incomplete\\b.*was killed by signal 9; .*; ${amount}`),
+    );
   });
 
   test('for want of memory: the second run says so', async () => {
@@ -171,7 +179,7 @@ describe('a capture that is ended', () => {
     expectStory(
       road,
       new RegExp(
-        `/mnt/dumps/crash/.*, incomplete .*the capture kernel ran out of memory: .*\\(node\\).*; ${amount}`,
+        `/mnt/dumps/crash/.*, incomplete\\b.*the capture kernel ran out of memory: .*\\(node\\).*; ${amount}`,
       ),
     );
   });
@@ -225,7 +233,7 @@ test('a loss of power in the middle of the dump leaves the file systems in order
   expect(report).toMatchObject({ state: 'incomplete', action: null });
   expect(existsSync(join(path, 'vmcore'))).toBe(false);
   expect(files).toContain('vmcore-dmesg.txt');
-  expectStory(road, /\/mnt\/dumps\/crash\/.*, incomplete .*the capture was cut short/);
+  expectStory(road, /\/mnt\/dumps\/crash\/.*, incomplete\b.*the capture was cut short/);
   expect(JSON.parse(road.said('list').text).dumps).toMatchObject([{ state: 'incomplete', panic: panicLine }]);
   // What had come to the disk can be read.
   const saved = join(scratch, 'saved');

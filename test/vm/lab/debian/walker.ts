@@ -1,4 +1,4 @@
-import { afterAll } from 'vitest';
+import { afterAll, onTestFailed } from 'vitest';
 import { type RoadOptions, type RoadResult, walkRoad } from './road.ts';
 
 /**
@@ -13,6 +13,13 @@ export function roadWalker(defaults: RoadOptions = {}): typeof walkRoad {
   return async (options) => {
     const road = await walkRoad({ ...defaults, ...options });
     roads.push(road);
+    onTestFailed(() => console.log(whatItSaid(road)));
     return road;
   };
+}
+
+/** What a reader of a failure wants to know: the capture, and what the next boot made of it. */
+function whatItSaid({ log, said }: RoadResult): string {
+  const lines = log.split('\n').filter((line) => /\b(kdump|lab): |Out of memory|EXT4-fs error/.test(line));
+  return [...lines, said('status-after').text, said('list').text].join('\n');
 }
