@@ -92,3 +92,31 @@ test('unloads also what its service has not loaded, and leaves nothing but dumps
   expect(read('purged')).toMatch(/loaded 0\n$/);
   expect(read('left')).toBe('');
 });
+
+test('the service fails, and says what to do, on a machine that has reserved no memory', async () => {
+  const bare = await startDebian({
+    script: `mkdir -p /disk/results
+      dpkg -i /disk/kdump.deb >/disk/results/dpkg 2>&1
+      systemctl start kdump.service 2>/disk/results/start
+      echo $? >>/disk/results/start
+      systemctl is-failed kdump.service >/disk/results/unit
+      journalctl -b -u kdump.service -o cat >/disk/results/journal
+      kdumpctl status >/disk/results/status
+      echo $? >>/disk/results/status
+      finish "finished"`,
+    files: { 'kdump.deb': await debianPackage() },
+    deadline: 400,
+  });
+  const results = join(directory, 'bare');
+  try {
+    await bare.finished(390);
+    await bare.read('lab', '/results', results);
+  } finally {
+    await bare.remove();
+  }
+  const said = (name: string): string => readFileSync(join(results, name), 'utf8');
+  expect(said('unit')).toBe('failed\n');
+  expect(said('start')).toMatch(/\n1\n$/);
+  expect(said('journal')).toMatch(/crashkernel=/);
+  expect(said('status')).toMatch(/crashkernel=[\s\S]*\n3\n$/);
+});
