@@ -9,6 +9,7 @@ import {
   saveRaw,
 } from '../../kdump/service/last-crash.ts';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
+import { keepReserves } from '../../kdump/service/reserves.ts';
 import { armDespite, type Started, type StartOptions, start } from '../../kdump/service/start.ts';
 import {
   type CrashRecord,
@@ -69,6 +70,8 @@ export function armMachine(tell: Narrator, options: StartOptions = {}): object {
   for (const warning of started.warnings) tell.warning(warning);
   // After arming, since a dump that is saved from a partition takes its time.
   const past = lookBack([settings, ...before], doors, tell);
+  for (const why of keepReserves(settings, before, doors.root))
+    tell.warning(`if a disk is full when the machine crashes, nothing can be told there: ${why}`);
   const since = untestedSince(readState(doors.directory));
   tellStart(started, settings.testNotification ? since : null, tell);
   return { ...started, ...past, untestedSince: since };

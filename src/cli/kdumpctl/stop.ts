@@ -1,6 +1,8 @@
 import type { Argv } from 'yargs';
 import { machineServiceDoors } from '../../kdump/service/machine-doors.ts';
+import { giveUpReserves } from '../../kdump/service/reserves.ts';
 import { stop } from '../../kdump/service/start.ts';
+import { savesOfArmed } from '../../kdump/service/state.ts';
 import { carryOut } from './service.ts';
 import type { VerbModule } from './verb.ts';
 
@@ -11,7 +13,10 @@ export const command: VerbModule['command'] = {
   handler: (args) => {
     const { json }: { json: boolean } = args as never;
     carryOut('Stopping kdump', json, (tell) => {
-      const stopped = stop(machineServiceDoors());
+      const doors = machineServiceDoors();
+      const saves = savesOfArmed(doors.directory);
+      const stopped = stop(doors);
+      giveUpReserves(saves, doors.root);
       for (const warning of stopped.warnings) tell.warning(warning);
       if (!stopped.wasArmed) tell.info('no crash kernel was loaded');
       return stopped;

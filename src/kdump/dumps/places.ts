@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { answersWithin } from '../../system/answers.ts';
 import { readMounts } from '../../system/mount.ts';
 import { findBlockDevice } from '../block-devices.ts';
-import type { EffectiveSettings } from '../config/effective.ts';
 import { describeTarget, type Target } from '../config/target.ts';
 
 /** Where the dumps of a target are on this machine. */
@@ -25,12 +24,12 @@ export const accountsDirectory = '/var/lib/kdump/crashes';
  * @param answers whether the server of what is mounted there says something
  */
 export function dumpPlaces(
-  settings: Pick<EffectiveSettings, 'targets' | 'path'>,
+  { targets, path }: { readonly targets: readonly Target[]; readonly path: string },
   root = '/',
   answers = (mountPoint: string): boolean => answersWithin(mountPoint, answerBound),
 ): DumpPlace[] {
-  const places = settings.targets.map((target) => {
-    const found = placeOf(target, settings.path, root, answers);
+  const places = targets.map((target) => {
+    const found = placeOf(target, path, root, answers);
     return { target: describeTarget(target), ...found };
   });
   const accounts = join(root, accountsDirectory);

@@ -59,7 +59,7 @@ export function findLastCrash(
     });
     forgetBoots(doors.directory, unended);
   } catch (error) {
-    // On a full disk it is told now, and found again by the next start.
+    // When even the record has no room, it is told now, and found again by the next start.
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
   }
   return found;

@@ -1,9 +1,18 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { withoutParameters } from '../../kexec/command-line.ts';
 import { KdumpError } from '../../lib/errors.ts';
-import { writeFileDurably } from '../../system/durable.ts';
+import { writeAll, writeFileDurably } from '../../system/durable.ts';
 import { testParameter } from '../capture/test-handshake.ts';
 import type { EffectiveSettings } from '../config/effective.ts';
 import { ownNames } from '../dumps/own-names.ts';
@@ -158,8 +167,30 @@ export function updateState(directory: string, change: Partial<ServiceState>): S
   const state: ServiceState = { ...before, ...change };
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   chmodSync(directory, 0o700);
-  writeFileDurably(join(directory, stateName), `${JSON.stringify(state, undefined, 2)}\n`);
+  writeState(join(directory, stateName), `${JSON.stringify(state, undefined, 2)}\n`);
   return state;
+}
+
+/** The record has so much room, or several times that, so that it can be changed on a disk that is full. */
+const roomOfState = 16 << 10;
+
+function writeState(path: string, text: string): void {
+  const bytes = Buffer.from(text);
+  const padded = (size: number) => Buffer.concat([bytes, Buffer.alloc(size - bytes.length, '\n')]);
+  try {
+    writeFileDurably(path, padded(Math.ceil((bytes.length + roomOfState / 2) / roomOfState) * roomOfState));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC' || !existsSync(path)) throw error;
+    const fd = openSync(path, 'r+');
+    try {
+      const { size } = fstatSync(fd);
+      if (size < bytes.length) throw error;
+      writeAll(fd, padded(size), 0);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
 }
 
 /** Keeps how a test went, for the set-up that is armed when it is made. */

@@ -12,6 +12,7 @@ import {
 import { dirname, join } from 'node:path';
 import { KdumpError } from '../../../lib/errors.ts';
 import { finishDurably, incompleteName, syncDirectory, writeFileDurably } from '../../../system/durable.ts';
+import { giveUpReserve } from '../../dumps/reserve.ts';
 import type { DumpOutput, FinishedDump, Space, Target } from './target.ts';
 
 /** How a file system comes to be mounted, and goes again. */
@@ -60,7 +61,7 @@ export class DirectoryTarget implements Target {
         `${parentOnTarget} is not on ${this.name}: a link leads out of it`,
         { fix: 'Name the directory itself with path.' },
       );
-    const directory = makeNumbered(join(parent, name));
+    const directory = withReserve(parent, () => makeNumbered(join(parent, name)));
     syncDirectory(parent);
     this.#directory = directory;
     return directory.slice(mountPoint.length);
@@ -79,7 +80,8 @@ export class DirectoryTarget implements Target {
   }
 
   writeFile(name: string, content: string | Uint8Array): void {
-    writeFileDurably(this.pathOf(name), content);
+    const path = this.pathOf(name);
+    withReserve(dirname(dirname(path)), () => writeFileDurably(path, content));
   }
 
   openDump(): DumpOutput {
@@ -139,6 +141,16 @@ export class DirectoryTarget implements Target {
     if (this.#directory === undefined)
       throw new KdumpError('internal', `${this.name}: there is no directory for ${name}`);
     return join(this.#directory, name);
+  }
+}
+
+/** On a full disk there may be room that was kept for this. */
+function withReserve<T>(parent: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC' || !giveUpReserve(parent)) throw error;
+    return action();
   }
 }
 
