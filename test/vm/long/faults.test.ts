@@ -234,14 +234,18 @@ test('a loss of power in the middle of the dump leaves the file systems in order
   expect(existsSync(join(path, 'vmcore'))).toBe(false);
   expect(files).toContain('vmcore-dmesg.txt');
   expectStory(road, /\/mnt\/dumps\/crash\/.*, incomplete\b.*the capture was cut short/);
-  expect(JSON.parse(road.said('list').text).dumps).toMatchObject([{ state: 'incomplete', panic: panicLine }]);
+  expect(JSON.parse(road.said('list').text).dumps).toMatchObject([
+    { state: 'incomplete', panic: panicLine, summary: expect.stringContaining('sysrq') },
+  ]);
   // What had come to the disk can be read.
   const saved = join(scratch, 'saved');
   const sink = openFileSink(saved, { overwrite: false });
   const { pages } = salvage([join(path, 'vmcore-incomplete')], sink, () => {});
   sink.close();
   expect(pages.kept).toBeGreaterThan(0);
-  expect(verify([saved], () => {})).toMatchObject({ ok: true });
+  const verdict = verify([saved], () => {});
+  expect(verdict.findings.map(({ kind }) => kind)).toEqual(['incomplete']);
+  expect(verdict.pages.whole).toBe(pages.kept);
 });
 
 test('a reboot that was asked for is no fault', async () => {

@@ -122,10 +122,12 @@ test('hooks run, whoever wants to know is told, old dumps make room, and the mac
       program('before', 'echo "said before"'),
       program('behind', 'echo "said behind, of a dump that ended with $1"'),
       program('tell', 'echo "told: $(wc -c) bytes"'),
-      program('tell-later', 'cat >/disk/results/told'),
+      program('tell-later', 'cat >/var/tmp/told'),
       'mkdir -p /var/crash/guest-2020-01-01-00:00:00',
       `echo '{"format":1,"state":"complete","host":"guest","crashTime":"2020-01-01T00:00:00Z"}' >/var/crash/guest-2020-01-01-00:00:00/dump.json`,
     ].join('\n'),
+    after:
+      'cp /var/tmp/told /disk/results; journalctl -b -u kdump-notify -o cat >/disk/results/journal-notify',
     during: {
       says: /lab: crashing/,
       act: async (guest) => {

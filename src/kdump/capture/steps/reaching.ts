@@ -5,7 +5,7 @@ import type { TargetResult } from '../report.ts';
 import { findPanicLine, toJson } from '../report.ts';
 import { openTarget } from '../targets/open-target.ts';
 import { testDirectoryName, testStatus, testStatusName } from '../test-handshake.ts';
-import { recordOn } from './recording.ts';
+import { fail, recordOn } from './recording.ts';
 
 /** From one target to its directory with everything small in it. */
 
@@ -96,9 +96,19 @@ export function saveDmesg({ target, machine, tools, report, log }: Capture): voi
   log.say(`saved ${dmesgName} (${dmesg.length} bytes)`);
 }
 
+/** With what is known by now, for a capture that is cut short in the middle of the dump. The first one stands else. */
+function renewMarker(capture: Capture): void {
+  try {
+    capture.target!.writeFile('dump.json', toJson(capture.report));
+  } catch (error) {
+    fail(capture, 'marker', error);
+  }
+}
+
 /** @throws KdumpError `min-free` when the dump is not even to be begun here */
 export function checkRoom(capture: Capture): void {
   const { config, report, log } = capture;
+  renewMarker(capture);
   const space = capture.target!.space();
   report.targetFreeBytes = space?.free ?? null;
   if (space === null) return;

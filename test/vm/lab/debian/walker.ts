@@ -21,5 +21,5 @@ export function roadWalker(defaults: RoadOptions = {}): typeof walkRoad {
 /** What a reader of a failure wants to know: the capture, and what the next boot made of it. */
 function whatItSaid({ log, said }: RoadResult): string {
   const lines = log.split('\n').filter((line) => /\b(kdump|lab): |Out of memory|EXT4-fs error/.test(line));
-  return [...lines, said('status-after').text, said('list').text].join('\n');
+  return [...lines, said('status-after').text].join('\n');
 }
