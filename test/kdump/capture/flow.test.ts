@@ -62,7 +62,11 @@ describe('a capture that goes well', () => {
       machine.boot.vmcore,
       join(machine.mountPoint, place, 'vmcore-incomplete'),
     ]);
-    expect(marker).toMatchObject({ state: 'incomplete', kernelRelease: release });
+    expect(marker).toMatchObject({
+      state: 'incomplete',
+      kernelRelease: release,
+      panic: 'Kernel panic - not syncing: sysrq triggered crash',
+    });
     expect(readFileSync(dump('vmcore-dmesg.txt'), 'latin1')).toBe(dmesg);
     expect(fake.events).toEqual(['mount /dev/vda ext4 noatime', 'unmount', 'action reboot']);
 
