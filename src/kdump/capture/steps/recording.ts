@@ -94,9 +94,10 @@ export function actionOf({ config, saved, refused }: Capture): Capture['config']
   return failureAction;
 }
 
-/** Notes what went wrong in a step, and says it. */
-export function fail({ report, log, current }: Capture, step: string, error: unknown): CaptureError {
-  const failure = toCaptureError(step, error, report.targets[current]?.kind);
+/** Notes what went wrong in a step, and says it; with paths as the target has them, wherever it is mounted here. */
+export function fail({ machine, report, log, current }: Capture, step: string, error: unknown): CaptureError {
+  const thrown = toCaptureError(step, error, report.targets[current]?.kind);
+  const failure = { ...thrown, message: thrown.message.replaceAll(`${machine.mountPoint}/`, '/') };
   report.errors.push(failure);
   log.say(`${step} failed: ${failure.message}`);
   if (failure.fix !== undefined) log.say(failure.fix);
