@@ -73,7 +73,11 @@ case " $line " in
   ;;
 esac
 ${mountNodeTree}
-${nodeCommand} ${guestPaths.kexec} ${load.map(shellQuote).join(' ')} || leave "${words.failed} kexec -p ended with status $?"
+${nodeCommand} ${guestPaths.kexec} ${load.map(shellQuote).join(' ')} 2> /run/kexec.log || {
+  why="kexec -p ended with status $?:"
+  while read -r line; do why="$why $line"; done < /run/kexec.log
+  leave "${words.failed} $why"
+}
 say "rehearsal: crashing"
 echo c > /proc/sysrq-trigger
 sleep 60
