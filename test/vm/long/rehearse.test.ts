@@ -62,8 +62,11 @@ test('passes in enough memory, and says how much it took', async () => {
   expect(verdict.memory!.total).toBeLessThan(192 << 20);
 });
 
-test('fails in too little memory, and says so', async () => {
-  const { status, verdict } = await rehearse('64M');
-  expect(verdict).toMatchObject({ passed: false, why: expect.stringMatching(/memory/) });
+test.each([
+  ['for the kernel to be loaded', '64M', /crashkernel= has reserved 64 MiB/],
+  ['for the image to be unpacked', '96M', /memory/],
+])('fails in too little memory %s, and says so', async (_, memory, why) => {
+  const { status, verdict } = await rehearse(memory);
+  expect(verdict).toMatchObject({ passed: false, why: expect.stringMatching(why) });
   expect(status).toBe(1);
 });
