@@ -42,45 +42,58 @@ test('a directory that the host shares takes the dump', async () => {
   expect(road.said('status-after').text).toMatch(new RegExp(`in a crash: .*${sharedTag}.*, complete`));
 });
 
-describe('memory and a processor that came later are in the dump', () => {
+describe('what was put in after the machine was armed is in the dump', () => {
   /** Where QEMU puts the first module: above the hole below 4 GiB. */
   const plugged = 2 ** 20;
-  const plug = {
-    hotplug: true,
-    whenArmed: async (guest: DebianGuest) => {
-      await guest.plugMemory(256);
-      await guest.plugProcessor();
-    },
-    beforeCrash: `
-      await 60 'ls -d /sys/devices/system/cpu/cpu2 >/dev/null 2>&1'
-      for memory in /sys/devices/system/memory/memory*/state; do
-        [ "$(cat $memory)" = online ] || echo online >$memory
-      done
-      echo 1 >/sys/devices/system/cpu/cpu2/online
-      # Where it is told, that takes two seconds, and a load.
-      [ "$(cat /sys/devices/system/cpu/crash_hotplug 2>/dev/null)" = 1 ] || await 90 'journalctl -b -o cat | grep -q "Reloading kdump: .OK"'
-      sleep 10
-      journalctl -b -o cat >/disk/results/journal-plugged`,
-  };
   const reloads = (road: RoadResult): number =>
     readFileSync(join(road.results, 'journal-plugged'), 'utf8').match(/Reloading kdump: \[OK\]/g)?.length ??
     0;
+  const plug = (kernel: '6.1' | '6.12', cpus: number, whenArmed: (guest: DebianGuest) => Promise<void>) =>
+    walk({
+      kernel,
+      hotplug: true,
+      whenArmed,
+      beforeCrash: `
+        for cpu in $(seq 2 ${cpus - 1}); do
+          await 60 "[ -e /sys/devices/system/cpu/cpu$cpu ]"
+          echo 1 >/sys/devices/system/cpu/cpu$cpu/online
+        done
+        await 60 'grep -q offline /sys/devices/system/memory/memory*/state'
+        for memory in /sys/devices/system/memory/memory*/state; do
+          [ "$(cat $memory)" = online ] || echo online >$memory
+        done
+        # Where it is told, that takes two seconds, and a load.
+        [ "$(cat /sys/devices/system/memory/crash_hotplug 2>/dev/null)" = 1 ] || await 90 'journalctl -b -o cat | grep -q "Reloading kdump: .OK"'
+        sleep 10
+        journalctl -b -o cat >/disk/results/journal-plugged`,
+    });
 
-  test.each([
-    ['6.1', 'by a reload', 1],
-    ['6.12', 'by the kernel itself', 0],
-  ] as const)('%s: %s', async (kernel, _, fewest) => {
-    const road = await walk({ ...plug, kernel });
-    expect(reloads(road)).toBeGreaterThanOrEqual(fewest);
-    // A burst of events is one reload, and another one for what came while it ran.
-    expect(reloads(road)).toBeLessThanOrEqual(2 * fewest);
+  async function expectAll(road: RoadResult, cpus: number): Promise<void> {
     const { path, report } = onlyDump(await copyOf(road, 'root', '/var/crash'));
     expect(report).toMatchObject({ state: 'complete', errors: [] });
     const vmcore = join(path, 'vmcore');
     const source = openSource([vmcore]);
     expect(source.maxPfn(4096)).toBeGreaterThan(plugged);
     source.close();
-    expect(look(vmcore).kernel.cpus.map(({ cpu }) => cpu)).toEqual([0, 1, 2]);
+    expect(look(vmcore).kernel.cpus).toHaveLength(cpus);
+  }
+
+  test('6.1: memory and a processor, by a reload', async () => {
+    const road = await plug('6.1', 3, async (guest) => {
+      await guest.plugMemory(256);
+      await guest.plugProcessor();
+    });
+    // A burst of events is one reload, and another one for what came while it ran.
+    expect([1, 2]).toContain(reloads(road));
+    await expectAll(road, 3);
+  });
+
+  // No processor: this kernel does not take the one of QEMU 7.2, which then begins in the firmware when the panic sends
+  // NMIs to all of them, and resets the machine.
+  test('6.12: memory, by the kernel itself', async () => {
+    const road = await plug('6.12', 2, (guest) => guest.plugMemory(256));
+    expect(reloads(road)).toBe(0);
+    await expectAll(road, 2);
   });
 });
 
