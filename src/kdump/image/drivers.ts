@@ -63,15 +63,27 @@ export function driversOfVirtio(driver: string, root = '/'): BoundDriver[] {
 
 /**
  * The same for each hardware watchdog that is running.
+ * @param index of some kernel, by which a driver is known for one of a watchdog
  * @param root directory that stands in for /, with sys in it
  */
-export function driversOfWatchdogs(root = '/'): BoundDriver[][] {
+export function driversOfWatchdogs(index: ModuleIndex, root = '/'): BoundDriver[][] {
   const directory = join(root, 'sys/class/watchdog');
   const names = existsSync(directory) ? readdirSync(directory).sort() : [];
   return names
     .map((name) => join(directory, name))
-    .filter((path) => readLine(join(path, 'state')) === 'active' && existsSync(join(path, 'device')))
-    .map((path) => driversAbove(realpathSync(join(path, 'device')), root));
+    .filter((path) => readLine(join(path, 'state')) === 'active')
+    .map((path) => join(path, 'device'))
+    .map((device) =>
+      existsSync(device) ? driversAbove(realpathSync(device), root) : loadedWatchdogs(index, root),
+    );
+}
+
+/** Not every driver says which device its watchdog is (i6300esb). The timer of softdog has died with its kernel. */
+function loadedWatchdogs({ modules }: ModuleIndex, root: string): BoundDriver[] {
+  return childNames(join(root, 'sys/module'))
+    .filter((name) => name !== 'softdog' && modules.get(name)?.path.includes('/drivers/watchdog/'))
+    .filter((name) => existsSync(join(root, 'sys/module', name, 'initstate')))
+    .map((name) => ({ driver: name, module: name, modalias: null }));
 }
 
 /** Drivers of a device and of those above it: a controller's driver finds nothing before its bus is there. */

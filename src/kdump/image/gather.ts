@@ -188,7 +188,7 @@ function networkDrivers(
 
 /** A watchdog that runs on into the capture kernel resets the machine unless somebody there feeds it. */
 const watchdogDrivers = ({ index, release }: ImageSurroundings): string[] =>
-  driversOfWatchdogs().flatMap((drivers) => {
+  driversOfWatchdogs(index).flatMap((drivers) => {
     try {
       return modulesForDrivers('the watchdog', drivers, index, isRunning(release));
     } catch {

@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { appendParameters, splitWords, withoutParameters } from '../../kexec/command-line.ts';
 import { KdumpError } from '../../lib/errors.ts';
@@ -51,7 +51,11 @@ function activeWatchdogs(root: string): string[] {
 
 function driverOf(watchdog: string): string[] {
   try {
-    return [basename(readlinkSync(join(watchdog, 'device/driver')))];
+    // Parameters are those of the module; a driver may have another name, with spaces in it.
+    const driver = join(watchdog, 'device/driver');
+    const module = join(driver, 'module');
+    const name = basename(readlinkSync(existsSync(module) ? module : driver));
+    return /^\w+$/.test(name) ? [name] : [];
   } catch {
     // A watchdog without a device, such as softdog: nothing fires before the capture kernel takes over.
     return [];

@@ -79,7 +79,19 @@ describe('other devices', () => {
       write(join(root, 'sys/class/watchdog', name, 'state'), `${state}\n`);
       symlinkSync(virtio0, join(root, 'sys/class/watchdog', name, 'device'));
     }
-    expect(driversOfWatchdogs(root)).toEqual([vda]);
+    const names = ['esb', 'softdog', 'built_in', 'other'];
+    const dep = names.map((name) => `kernel/drivers/watchdog/${name}.ko:\n`).join('');
+    const index = parseModuleIndex({ dep, builtin: '', softdep: '', alias: '', builtinModinfo: '' });
+    expect(driversOfWatchdogs(index, root)).toEqual([vda]);
+    // One that does not say which device it is: of the modules that are loaded the drivers of watchdogs.
+    write(join(root, 'sys/class/watchdog/watchdog2/state'), 'active\n');
+    for (const name of ['esb', 'softdog', 'virtio_blk'])
+      write(join(root, 'sys/module', name, 'initstate'), 'live\n');
+    mkdirSync(join(root, 'sys/module/built_in'), { recursive: true });
+    expect(driversOfWatchdogs(index, root)).toEqual([
+      vda,
+      [{ driver: 'esb', module: 'esb', modalias: null }],
+    ]);
   });
 });
 
