@@ -27,7 +27,7 @@ describe('on another machine', () => {
   let scratch: string;
   beforeAll(async () => {
     scratch = mkdtempSync(join(tmpdir(), 'kdump-server-'));
-    server = await startServer();
+    server = await startServer({ deadline: 1800 });
   });
   afterAll(async () => {
     await server?.remove();
@@ -49,12 +49,23 @@ describe('on another machine', () => {
     expect(road.said('enable').status).toBe(0);
   });
 
-  test('and both are whole there', async () => {
+  test('a crash is saved by version 3 of NFS, as arguments for dracut ask for', async () => {
+    const road = await walk({
+      conf: 'dracut_args --mount "server:/srv/nfs /mnt nfs nfsvers=3"\npath crash3\n',
+      network: server.network,
+    });
+    expect(road.said('enable').status).toBe(0);
+    expect(road.log).toContain('mounted server:/srv/nfs (nfs 3)');
+  });
+
+  test('and all are whole there', async () => {
     await server.stop();
-    const nfs = onlyDump(await savedOnServer(server, '/srv/nfs/crash', join(scratch, 'nfs')));
-    expect(nfs.report).toMatchObject({ state: 'complete', errors: [], summary: toldStory });
-    expect(nfs.files).toEqual(expect.arrayContaining(reports));
-    expect(verify([join(nfs.path, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    for (const directory of ['crash', 'crash3']) {
+      const nfs = onlyDump(await savedOnServer(server, `/srv/nfs/${directory}`, join(scratch, directory)));
+      expect(nfs.report).toMatchObject({ state: 'complete', errors: [], summary: toldStory });
+      expect(nfs.files).toEqual(expect.arrayContaining(reports));
+      expect(verify([join(nfs.path, 'vmcore')], () => {})).toMatchObject({ ok: true });
+    }
     const ssh = onlyDump(await savedOnServer(server, '/srv/ssh', join(scratch, 'ssh')));
     expect(ssh.report).toMatchObject({ state: 'complete', errors: [], summary: toldStory });
     expect(ssh.files).toEqual(expect.arrayContaining([...reports, 'vmcore.flat']));
