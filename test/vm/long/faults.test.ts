@@ -91,7 +91,8 @@ describe('a target without room', () => {
     const larger = await dumpOn(road, 1);
     expect(larger.report.targets.map(({ state }) => state)).toEqual(['failed', 'incomplete']);
     expect(larger.report.state).toBe('incomplete');
-    expect(Number(readFileSync(join(road.results, 'left'), 'utf8'))).toBeGreaterThanOrEqual(15);
+    // Of the 16 MiB the machine, which is armed again, keeps 4 for its next crash.
+    expect(Number(readFileSync(join(road.results, 'left'), 'utf8'))).toBeGreaterThanOrEqual(11);
     expectStory(
       road,
       new RegExp(`ended in a crash: /mnt/larger/crash/.*, incomplete\\b.*\\(min_free\\); ${amount}`),
