@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { readSettings } from '../../kdump/config/settings.ts';
 import { listAllDumps, readDump } from '../../kdump/dumps/list.ts';
-import { type DumpPlace, dumpPlaces } from '../../kdump/dumps/places.ts';
+import { allDumpPlaces, type DumpPlace } from '../../kdump/dumps/places.ts';
 import type { SavedDump } from '../../kdump/dumps/saved-dump.ts';
 import { namesOf, type Saves, savesOfArmed, stateDirectory } from '../../kdump/service/state.ts';
 import { KdumpError } from '../../lib/errors.ts';
@@ -24,13 +24,13 @@ type Found = { dumps: SavedDump[]; unseen: DumpPlace[] };
 
 /** The dumps that can be seen from here, oldest first, and the places that cannot be looked into. */
 export function findDumps({ root, directory }: Omit<Where, 'json'>): Found {
-  return foundIn(directory === undefined ? placesOf(allSaves(root), root) : [{ target: '', directory }]);
+  return foundIn(directory === undefined ? allDumpPlaces(allSaves(root), root) : [{ target: '', directory }]);
 }
 
 /** Those of this machine, where others may save theirs, too. */
 export function findOwnDumps(root: string): Found {
   const saves = allSaves(root);
-  return foundIn(placesOf(saves, root), namesOf(saves));
+  return foundIn(allDumpPlaces(saves, root), namesOf(saves));
 }
 
 const foundIn = (places: readonly DumpPlace[], names?: readonly string[]): Found => ({
@@ -43,14 +43,6 @@ const allSaves = (root: string): Saves[] => [
   readSettings(root).settings,
   ...savesOfArmed(join(root, stateDirectory)),
 ];
-
-function placesOf(saves: readonly Saves[], root: string): DumpPlace[] {
-  const places = saves.flatMap((each) => dumpPlaces(each, root));
-  return places.filter(
-    ({ target, directory }, index) =>
-      index === places.findIndex((place) => place.target === target && place.directory === directory),
-  );
-}
 
 /**
  * The dump that is meant: by its directory's name, the beginning of that, a path; the newest when nothing is said.

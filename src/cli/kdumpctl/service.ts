@@ -70,7 +70,9 @@ export function armMachine(tell: Narrator, options: StartOptions = {}): object {
   for (const warning of started.warnings) tell.warning(warning);
   // After arming, since a dump that is saved from a partition takes its time.
   const past = lookBack([settings, ...before], doors, tell);
-  for (const why of keepReserves(settings, before, doors.root))
+  // Where min_free keeps dumps from filling a disk there is room, and what it leaves is not ours.
+  const kept = settings.limits.minFree === null ? [settings] : [];
+  for (const why of keepReserves(kept, before, doors.root))
     tell.warning(`if a disk is full when the machine crashes, nothing can be told there: ${why}`);
   const since = untestedSince(readState(doors.directory));
   tellStart(started, settings.testNotification ? since : null, tell);

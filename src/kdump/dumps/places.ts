@@ -26,7 +26,7 @@ export const accountsDirectory = '/var/lib/kdump/crashes';
 export function dumpPlaces(
   { targets, path }: { readonly targets: readonly Target[]; readonly path: string },
   root = '/',
-  answers = (mountPoint: string): boolean => answersWithin(mountPoint, answerBound),
+  answers = answersSoon,
 ): DumpPlace[] {
   const places = targets.map((target) => {
     const found = placeOf(target, path, root, answers);
@@ -36,8 +36,31 @@ export function dumpPlaces(
   return existsSync(accounts) ? [...places, { target: accountsDirectory, directory: accounts }] : places;
 }
 
+/**
+ * The same for several set-ups, each place once. A server that does not answer is waited for once.
+ * @param saves of which each may have targets of the others
+ */
+export function allDumpPlaces(
+  saves: readonly Parameters<typeof dumpPlaces>[0][],
+  root = '/',
+  answers = answersSoon,
+): DumpPlace[] {
+  const asked = new Map<string, boolean>();
+  const once = (mountPoint: string): boolean => {
+    const known = asked.get(mountPoint) ?? answers(mountPoint);
+    asked.set(mountPoint, known);
+    return known;
+  };
+  const places = saves.flatMap((each) => dumpPlaces(each, root, once));
+  return places.filter(
+    ({ target, directory }, index) =>
+      index === places.findIndex((place) => place.target === target && place.directory === directory),
+  );
+}
+
 /** Seconds for a server to say something. */
 const answerBound = 10;
+const answersSoon = (mountPoint: string): boolean => answersWithin(mountPoint, answerBound);
 
 type Found = Omit<DumpPlace, 'target'>;
 

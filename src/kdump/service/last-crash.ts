@@ -1,6 +1,6 @@
 import { printable } from '../../lib/printable.ts';
 import { whyNotWhole } from '../dumps/describe.ts';
-import { type DumpPlace, dumpPlaces } from '../dumps/places.ts';
+import { allDumpPlaces, type DumpPlace } from '../dumps/places.ts';
 import { whereOf } from '../dumps/saved-dump.ts';
 import { forgetBoots, unendedBoots } from './boots.ts';
 import type { FoundDump, ServiceDoors } from './doors.ts';
@@ -84,9 +84,7 @@ const crashOf = (dump: FoundDump, bootId: string | null): CrashRecord => ({
 });
 
 function unexplainedEnd(saves: readonly Saves[], root: string, bootId: string | null): CrashRecord {
-  const unseen = saves
-    .flatMap((each) => dumpPlaces(each, root))
-    .filter(({ directory }) => directory === null);
+  const unseen = allDumpPlaces(saves, root).filter(({ directory }) => directory === null);
   const reasons = [...new Set(unseen.map(({ target, why }: DumpPlace) => `${target} (${why})`))];
   return {
     bootId,

@@ -8,7 +8,7 @@ import { hasSelinux, relabel } from '../../system/selinux.ts';
 import { recoverRaw } from '../capture/targets/recover-raw.ts';
 import { addReport } from '../dumps/add-report.ts';
 import { listAllDumps } from '../dumps/list.ts';
-import { dumpPlaces } from '../dumps/places.ts';
+import { allDumpPlaces } from '../dumps/places.ts';
 import { inputsChangedSince } from '../image/inputs.ts';
 import { prepareImage } from '../image/prepare.ts';
 import type { ServiceDoors } from './doors.ts';
@@ -33,11 +33,7 @@ export function machineServiceDoors(root = '/'): ServiceDoors {
     readFacts: (kernel, initrd, request) => readLoadFacts(root, kernel, initrd, request),
     prepareImage: (settings, options) => prepareImage(settings, { ...options, keep: armedImage(directory) }),
     changedInputs: inputsChangedSince,
-    findDumps: (saves) =>
-      listAllDumps(
-        saves.flatMap((each) => dumpPlaces(each, root)),
-        namesOf(saves),
-      ),
+    findDumps: (saves) => listAllDumps(allDumpPlaces(saves, root), namesOf(saves)),
     recoverRaw: (device, path) => recoverRaw(device, path)?.directory ?? null,
     relabel: (directories) => {
       if (hasSelinux(root)) relabel(directories);

@@ -1,4 +1,4 @@
-import { dumpPlaces } from '../dumps/places.ts';
+import { allDumpPlaces } from '../dumps/places.ts';
 import { giveUpReserve, keepReserve } from '../dumps/reserve.ts';
 import type { Saves } from './state.ts';
 
@@ -8,10 +8,9 @@ import type { Saves } from './state.ts';
  * @param root directory that stands in for /
  * @returns why there is none, for each directory without
  */
-export function keepReserves(saves: Saves, before: readonly Saves[], root: string): string[] {
+export function keepReserves(saves: readonly Saves[], before: readonly Saves[], root: string): string[] {
   const directories = placesOf(saves, root);
-  for (const old of before.flatMap((each) => placesOf(each, root)))
-    if (!directories.includes(old)) giveUpReserve(old);
+  for (const old of placesOf(before, root)) if (!directories.includes(old)) giveUpReserve(old);
   return directories.flatMap((directory) => {
     try {
       return keepReserve(directory) ? [] : [`${directory}: no room`];
@@ -23,11 +22,14 @@ export function keepReserves(saves: Saves, before: readonly Saves[], root: strin
 
 /** When the machine is no more armed. */
 export function giveUpReserves(saves: readonly Saves[], root: string): void {
-  for (const directory of saves.flatMap((each) => placesOf(each, root))) giveUpReserve(directory);
+  for (const directory of placesOf(saves, root)) giveUpReserve(directory);
 }
 
-function placesOf({ targets, path }: Saves, root: string): string[] {
-  const own = targets.filter(({ kind }) => kind === 'directory' || kind === 'filesystem');
-  const directories = dumpPlaces({ targets: own, path }, root).map(({ directory }) => directory);
+function placesOf(saves: readonly Saves[], root: string): string[] {
+  const own = saves.map(({ targets, path }) => ({
+    targets: targets.filter(({ kind }) => kind === 'directory' || kind === 'filesystem'),
+    path,
+  }));
+  const directories = allDumpPlaces(own, root).map(({ directory }) => directory);
   return [...new Set(directories.filter((directory) => directory !== null))];
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readSettings } from '../../../src/kdump/config/settings.ts';
-import { accountsDirectory, dumpPlaces } from '../../../src/kdump/dumps/places.ts';
+import { accountsDirectory, allDumpPlaces, dumpPlaces } from '../../../src/kdump/dumps/places.ts';
 
 let root: string;
 beforeAll(() => {
@@ -69,4 +69,18 @@ it('says why it finds none', () => {
   expect(why('raw /dev/sdb1', 'path /local')).toMatchObject({ directory: join(root, 'local') });
   expect(why('virtiofs tag')).toMatchObject({ why: 'tag is not mounted' });
   expect(why('path /nowhere')).toMatchObject({ why: '/nowhere does not exist' });
+});
+
+it('asks a server once for several set-ups, of which each place counts once', () => {
+  places('nfs files:/export', 'path /dumps');
+  const now = readSettings(root).settings;
+  places('nfs files:/export', 'path /dumps', 'fallback_target directory /local');
+  const before = readSettings(root).settings;
+  const asked: string[] = [];
+  const found = allDumpPlaces([now, before], root, (mountPoint) => {
+    asked.push(mountPoint);
+    return false;
+  });
+  expect(asked).toEqual([join(root, 'mnt/nfs')]);
+  expect(found.map(({ target }) => target).slice(0, 2)).toEqual(['nfs files:/export', 'directory /local']);
 });

@@ -25,9 +25,9 @@ const kept = (): string[] =>
   );
 
 test('there is room where dumps and accounts go now, and none where they went before', () => {
-  expect(keepReserves(to(directory('/old')), [], root)).toEqual([]);
+  expect(keepReserves([to(directory('/old'))], [], root)).toEqual([]);
   expect(kept()).toEqual(['/old', '/var/lib/kdump/crashes']);
-  expect(keepReserves(to(directory('/var/crash')), [to(directory('/old'))], root)).toEqual([]);
+  expect(keepReserves([to(directory('/var/crash'))], [to(directory('/old'))], root)).toEqual([]);
   expect(kept()).toEqual(['/var/crash', '/var/lib/kdump/crashes']);
   giveUpReserves([to(directory('/var/crash'))], root);
   expect(kept()).toEqual([]);
@@ -35,13 +35,13 @@ test('there is room where dumps and accounts go now, and none where they went be
 
 test('of other machines and of partitions nothing is kept', () => {
   const far = { kind: 'ssh', user: 'kdump', host: 'vault' } as const;
-  expect(keepReserves(to(far, { kind: 'raw', device: '/dev/vdc' }), [], root)).toEqual([]);
+  expect(keepReserves([to(far, { kind: 'raw', device: '/dev/vdc' })], [], root)).toEqual([]);
   expect(kept()).toEqual(['/var/lib/kdump/crashes']);
 });
 
 test('a directory in which there is none is told', () => {
   mkdirSync(join(root, '/var/crash/.kdump-reserve'));
-  expect(keepReserves(to(directory('/var/crash')), [], root)).toEqual([
+  expect(keepReserves([to(directory('/var/crash'))], [], root)).toEqual([
     expect.stringMatching(/\/var\/crash: EISDIR/),
   ]);
 });
