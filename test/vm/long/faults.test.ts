@@ -91,8 +91,7 @@ describe('a target without room', () => {
     const larger = await dumpOn(road, 1);
     expect(larger.report.targets.map(({ state }) => state)).toEqual(['failed', 'incomplete']);
     expect(larger.report.state).toBe('incomplete');
-    // Of the 16 MiB the machine, which is armed again, keeps 4 for its next crash.
-    expect(Number(readFileSync(join(road.results, 'left'), 'utf8'))).toBeGreaterThanOrEqual(11);
+    expect(Number(readFileSync(join(road.results, 'left'), 'utf8'))).toBeGreaterThanOrEqual(15);
     expectStory(
       road,
       new RegExp(`ended in a crash: /mnt/larger/crash/.*, incomplete\\b.*\\(min_free\\); ${amount}`),
@@ -237,7 +236,7 @@ test('a loss of power in the middle of the dump leaves the file systems in order
     },
   });
   const { path, files, report } = await dumpOn(road, 0);
-  expect(report).toMatchObject({ state: 'incomplete', action: null });
+  expect(report).toMatchObject({ state: 'incomplete', panic: panicLine, action: null });
   expect(existsSync(join(path, 'vmcore'))).toBe(false);
   expect(files).toContain('vmcore-dmesg.txt');
   expectStory(road, /\/mnt\/dumps\/crash\/.*, incomplete\b.*the capture was cut short/);
